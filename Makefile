@@ -1,0 +1,46 @@
+# The two commands to know: `make demo` and `make test`. Both set up first, if that is not done.
+# PYTHON=... chooses the interpreter, VENV=... the place of the virtual environment.
+PYTHON ?= python3.11
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+# A stamp is younger than the requirements it stands for exactly if they are installed.
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.PHONY: help setup demo test lint bench
+help:
+	@echo 'make setup  virtual environment in $(VENV) with what running needs'
+	@echo 'make demo   the main job, end to end, on the Shapes world (nothing to download)'
+	@echo 'make test   lint and all tests'
+	@echo 'make lint   ruff and mypy'
+	@echo 'make bench  speed of the model beside a plain implementation'
+
+setup: $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(RUN) tools/demo.py
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(INSTALLED_DEV)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy projects/msta
+
+bench: $(INSTALLED)
+	$(RUN) tools/benchmark.py
+
+$(RUN):
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo 'error: $(PYTHON) not found; install Python 3.11, or name one: make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.txt | $(RUN)
+	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+$(INSTALLED_DEV): requirements/dev.txt $(INSTALLED) | $(RUN)
+	$(RUN) -m pip install --disable-pip-version-check -q -r requirements/dev.txt
+	@touch $@
