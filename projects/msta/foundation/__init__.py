@@ -1,0 +1,25 @@
+"""The frozen video-language models: plain PyTorch, no OpenMMLab, no adapters, no data."""
+
+from .architecture import Architecture, FoundationError, resolve_architecture
+from .load import load_foundation, save_foundation
+from .model import VideoLanguageModel, build_foundation, tokenize
+from .towers import TextState
+from .transformer import Taps, TokenLayout
+from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
+
+__all__ = [
+    'KNOWN_WEIGHTS',
+    'Architecture',
+    'FoundationError',
+    'Taps',
+    'TextState',
+    'TokenLayout',
+    'VideoLanguageModel',
+    'WeightInfo',
+    'build_foundation',
+    'describe_missing',
+    'load_foundation',
+    'resolve_architecture',
+    'save_foundation',
+    'tokenize',
+]

@@ -1,0 +1,74 @@
+"""The two-tower video-language model."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..tokenizer import tokenize as tokenize_ids
+from .architecture import Architecture, resolve_architecture
+from .towers import Adapters, TextTower, VideoTower
+
+
+class VideoLanguageModel(nn.Module):
+    """ViCLIP or CLIP: a video tower, a text tower, and the multiplier on their cosines."""
+
+    logit_scale: Tensor
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        self.visual = VideoTower(arch)
+        self.text = TextTower(arch)
+        self.register_buffer('logit_scale', torch.tensor(100.0))
+
+    @property
+    def context_length(self) -> int:
+        return self.arch.context_length
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Pixel mean on a 0..1 scale."""
+        return self.arch.mean
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Pixel standard deviation on a 0..1 scale."""
+        return self.arch.std
+
+    def encode_video(self, video: Tensor, adapters: Adapters | None = None) -> Tensor:
+        """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
+        return self.visual(video, adapters)
+
+    def encode_text(self, tokens: Tensor, adapters: Adapters | None = None) -> Tensor:
+        """Token ids ``(N, L)`` -> ``(N, D)``, not normalised."""
+        return self.text(tokens, adapters)
+
+    def fingerprint(self) -> str:
+        """A hash of the architecture and of every weight: which foundation adapters belong to."""
+        digest = hashlib.blake2b(repr(self.arch).encode(), digest_size=16)
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def build_foundation(cfg: dict[str, Any]) -> VideoLanguageModel:
+    """A model with random weights from ``dict(type='ViCLIP', arch='b16')``.
+
+    ``arch`` is a preset's name or a dict of :class:`Architecture` fields.
+    """
+    return VideoLanguageModel(resolve_architecture(cfg['type'], cfg['arch']))
+
+
+def tokenize(texts: str | list[str], context_length: int = 77) -> Tensor:
+    """Texts -> CLIP token ids, int64 ``(N, context_length)``, zero-padded.
+
+    Longer texts are cut and end in the end-of-text id.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    ids = tokenize_ids(texts, context_length)
+    return torch.tensor(ids, dtype=torch.int64).view(len(texts), context_length)

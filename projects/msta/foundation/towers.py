@@ -1,0 +1,168 @@
+"""Video and text towers: embeddings around the block stack.
+
+Shapes: B clips, T frames, H x W pixels, n patches a frame, W channels, L tokens, D joint width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .architecture import Architecture, FoundationError
+from .transformer import BlockAdapter, TokenLayout, Transformer
+
+Adapters = Mapping[int, BlockAdapter]
+
+
+class VideoTower(nn.Module):
+    """ViCLIP's joint space-time tower, or CLIP's image tower on each frame.
+
+    Follows ``VisionTransformer`` of InternVideo's ``viclip_vision.py`` (joint) and of CLIP's
+    ``model.py`` (frame-wise).
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        self.joint = arch.kind == 'ViCLIP'
+        grid = arch.image_size // arch.patch_size
+        scale = arch.width**-0.5
+        self.conv1 = nn.Conv2d(3, arch.width, arch.patch_size, arch.patch_size, bias=False)
+        self.class_embedding = nn.Parameter(scale * torch.randn(arch.width))
+        self.positional_embedding = nn.Parameter(scale * torch.randn(grid * grid + 1, arch.width))
+        if self.joint:
+            self.temporal_embedding = nn.Parameter(torch.zeros(arch.num_frames, arch.width))
+        self.ln_pre = nn.LayerNorm(arch.width)
+        self.transformer = Transformer(arch.width, arch.layers, arch.heads, arch.activation)
+        self.ln_post = nn.LayerNorm(arch.width)
+        self.proj = nn.Parameter(scale * torch.randn(arch.width, arch.embed_dim))
+
+    def layout(self, video: Tensor) -> TokenLayout:
+        """Token layout of a clip batch ``(B, C, T, H, W)``; checks its shape."""
+        if video.ndim != 5 or video.shape[1] != 3:
+            raise FoundationError(
+                f'a video batch is (B, 3, T, H, W); got shape {tuple(video.shape)}'
+            )
+        frames, height, width = video.shape[2:]
+        patch = self.arch.patch_size
+        if frames < 1 or height < patch or width < patch or height % patch or width % patch:
+            raise FoundationError(
+                f'a video of {frames} frame(s) of {height}x{width} pixels cannot be cut into '
+                f'patches of {patch}x{patch}: height and width must be multiples of {patch}'
+            )
+        kind = 'joint' if self.joint else 'frames'
+        return TokenLayout(kind, frames, height // patch, width // patch)
+
+    def spatial_positions(self, height: int, width: int) -> Tensor:
+        """Positional embedding of a ``height x width`` patch grid, ``(1 + height * width, W)``."""
+        side = self.arch.image_size // self.arch.patch_size
+        if (height, width) == (side, side):
+            return self.positional_embedding
+        patches = self.positional_embedding[1:].view(1, side, side, -1).permute(0, 3, 1, 2)
+        patches = F.interpolate(patches, (height, width), mode='bicubic', align_corners=False)
+        return torch.cat([self.positional_embedding[:1], patches.flatten(2)[0].T])
+
+    def temporal_positions(self, frames: int) -> Tensor:
+        """Temporal embedding of ``frames`` frames, ``(T, W)``; one frame gets the mean of all."""
+        table = self.temporal_embedding
+        if frames == len(table):
+            return table
+        if frames == 1:
+            return table.mean(0, keepdim=True)
+        return F.interpolate(table.T[None], frames, mode='linear', align_corners=False)[0].T
+
+    def embed(self, video: Tensor, layout: TokenLayout) -> Tensor:
+        """``(B, 3, T, H, W)`` -> tokens before the first block, ``(B or B*T, L, W)``."""
+        batch = len(video)
+        frames = video.transpose(1, 2).flatten(0, 1)  # (B*T, 3, H, W)
+        patches = self.conv1(frames).flatten(2).transpose(1, 2)  # (B*T, n, W)
+        positions = self.spatial_positions(layout.height, layout.width)
+        patches = patches + positions[1:]
+        rows = len(patches)
+        if self.joint:
+            rows = batch
+            patches = patches.unflatten(0, (batch, layout.frames)).transpose(1, 2)  # (B, n, T, W)
+            patches = (patches + self.temporal_positions(layout.frames)).flatten(1, 2)
+        cls = (self.class_embedding + positions[0]).to(patches.dtype).expand(rows, 1, -1)
+        return self.ln_pre(torch.cat([cls, patches], dim=1))
+
+    def project(self, cls: Tensor, layout: TokenLayout) -> Tensor:
+        """CLS rows after the last block, ``(N, 1, W)`` -> clip embeddings ``(B, D)``."""
+        embeds = self.ln_post(cls[:, 0]) @ self.proj
+        if not self.joint:
+            embeds = embeds.unflatten(0, (-1, layout.frames)).mean(1)
+        return embeds
+
+    def forward(self, video: Tensor, adapters: Adapters | None = None) -> Tensor:
+        """``(B, 3, T, H, W)``, normalised -> ``(B, D)``, not normalised."""
+        layout = self.layout(video)
+        x = self.transformer(self.embed(video, layout), layout, adapters, pool_rows=0)
+        return self.project(x, layout)
+
+
+@dataclass(frozen=True)
+class TextState:
+    """Texts on their way through the tower: ``x`` ``(N, L, W)`` enters block ``block``.
+
+    The part below the first adapted block never changes, so a state computed once is used again
+    in every step. ``eot`` ``(N,)`` is where each text is read off.
+    """
+
+    x: Tensor
+    eot: Tensor
+    block: int
+
+
+class TextTower(nn.Module):
+    """CLIP's causal text transformer, read off at the end-of-text token (the largest id)."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        width = arch.text_width
+        self.token_embedding = nn.Embedding(arch.vocab_size, width)
+        self.positional_embedding = nn.Parameter(torch.empty(arch.context_length, width))
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        nn.init.normal_(self.positional_embedding, std=0.01)
+        self.transformer = Transformer(width, arch.text_layers, arch.text_heads, arch.activation)
+        self.ln_final = nn.LayerNorm(width)
+        self.proj = nn.Parameter(width**-0.5 * torch.randn(width, arch.embed_dim))
+
+    def embed(self, tokens: Tensor) -> TextState:
+        """Token ids ``(N, L)`` -> the state before block 1, cut to the longest text: what stands
+        after the end-of-text token cannot reach it under a causal mask.
+        """
+        if tokens.ndim != 2 or tokens.shape[1] > self.arch.context_length:
+            raise FoundationError(
+                f'tokens are (N, L) with L at most {self.arch.context_length}, the context of this '
+                f'model; got shape {tuple(tokens.shape)}. Use tokenize(texts, context_length='
+                f'{self.arch.context_length})'
+            )
+        if len(tokens) and int(tokens.max()) >= self.arch.vocab_size:
+            raise FoundationError(
+                f'token id {int(tokens.max())} is outside the vocabulary of {self.arch.vocab_size}'
+            )
+        eot = tokens.argmax(-1)
+        length = int(eot.max()) + 1 if len(tokens) else 1
+        x = self.token_embedding(tokens[:, :length]) + self.positional_embedding[:length]
+        return TextState(x, eot, 1)
+
+    def advance(self, state: TextState, block: int) -> TextState:
+        """Run the frozen blocks below ``block``, without adapters."""
+        layout = TokenLayout('text')
+        x = self.transformer(state.x, layout, start=state.block, stop=block - 1)
+        return TextState(x, state.eot, block)
+
+    def finish(self, state: TextState, adapters: Adapters | None = None) -> Tensor:
+        """From a state to text embeddings ``(N, D)``, not normalised."""
+        layout = TokenLayout('text')
+        x = self.transformer(state.x, layout, adapters, start=state.block, pool_rows=state.eot)
+        return self.ln_final(x[:, 0]) @ self.proj
+
+    def forward(self, tokens: Tensor, adapters: Adapters | None = None) -> Tensor:
+        """Token ids ``(N, L)`` -> ``(N, D)``, not normalised."""
+        return self.finish(self.embed(tokens), adapters)

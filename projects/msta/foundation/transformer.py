@@ -1,0 +1,181 @@
+"""The block stack that serves both towers of both foundation models.
+
+An adapter is a callable beside a block: ``x = block(x) + adapter(taps, layout)``. Which blocks have
+one is data, a mapping from 1-based block number to callable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """How the token axis of a stack is to be read.
+
+    ``kind``: ``'text'``; ``'joint'``, a clip a row: CLS, then patches position-major (index
+    ``1 + n * frames + t``); ``'frames'``, a frame a row (rows are ``B * frames``): CLS, then patches.
+    ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
+    """
+
+    kind: str
+    frames: int = 1
+    height: int = 0
+    width: int = 0
+    pooled: bool = False
+
+
+class Taps(NamedTuple):
+    """What an adapter may read of its block; each is ``(N, L, W)``."""
+
+    raw: Tensor  # the block's input
+    ln_1: Tensor  # what attention reads
+    mid: Tensor  # after attention and its residual
+    ln_2: Tensor  # what the MLP reads
+
+
+BlockAdapter: TypeAlias = Callable[[Taps, TokenLayout], Tensor]
+Rows: TypeAlias = 'int | Tensor | None'
+
+
+def take_rows(x: Tensor, rows: Rows) -> Tensor:
+    """``(N, L, W)`` -> the given row of each sequence, ``(N, 1, W)``; all of ``x`` for ``None``."""
+    if rows is None:
+        return x
+    if isinstance(rows, int):
+        return x[:, rows : rows + 1]
+    return x[torch.arange(len(x), device=x.device), rows].unsqueeze(1)
+
+
+class QuickGELU(nn.Module):
+    """``x * sigmoid(1.702 x)``, the activation of OpenAI's CLIP and of ViCLIP."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one projection for queries, keys and values."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, causal: bool, rows: Rows = None) -> Tensor:
+        """``(N, L, W)`` -> ``(N, L, W)``, or ``(N, 1, W)`` where only ``rows`` ask."""
+        n, length, width = x.shape
+        q, k, v = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).unbind(2)
+        mask = None
+        if rows is not None:
+            q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))
+            if causal:  # the one query stands at `rows`: it sees what stands at or before it
+                positions = torch.arange(length, device=x.device)
+                mask = (positions <= torch.as_tensor(rows, device=x.device).view(-1, 1))[
+                    :, None, None
+                ]
+                causal = False
+        attended = F.scaled_dot_product_attention(
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, is_causal=causal
+        )  # (N, heads, L or 1, W / heads)
+        return self.out(attended.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Module):
+    def __init__(self, width: int, activation: str) -> None:
+        super().__init__()
+        self.fc = nn.Linear(width, 4 * width)
+        self.act = QuickGELU() if activation == 'quick_gelu' else nn.GELU()
+        self.proj = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(self.act(self.fc(x)))
+
+
+class Block(nn.Module):
+    """Pre-norm residual block (``ResidualAttentionBlock`` of CLIP's ``model.py``)."""
+
+    def __init__(self, width: int, heads: int, activation: str) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = MLP(width, activation)
+
+    def forward(
+        self,
+        x: Tensor,
+        layout: TokenLayout,
+        adapter: BlockAdapter | None = None,
+        rows: Rows = None,
+    ) -> Tensor:
+        """``(N, L, W)`` -> ``(N, L, W)``; with ``rows`` only those rows, ``(N, 1, W)``, past keys
+        and values: in a last block nothing else is read.
+        """
+        ln_1 = self.ln_1(x)
+        raw = take_rows(x, rows)
+        mid = raw + self.attn(ln_1, layout.kind == 'text', rows)
+        ln_2 = self.ln_2(mid)
+        out = mid + self.mlp(ln_2)
+        if adapter is None:
+            return out
+        taps = Taps(raw, take_rows(ln_1, rows), mid, ln_2)
+        return out + adapter(taps, layout if rows is None else replace(layout, pooled=True))
+
+
+class Transformer(nn.Module):
+    """Blocks ``1..layers``, addressed from 1 as the paper does."""
+
+    def __init__(self, width: int, layers: int, heads: int, activation: str) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, heads, activation) for _ in range(layers))
+        self.recompute = (
+            False  # activation checkpointing: trade time for memory where gradients flow
+        )
+        self._init_weights(width, layers)
+
+    def _init_weights(self, width: int, layers: int) -> None:
+        """CLIP's initialisation: residual branches shrink with depth."""
+        residual_std = (width * 2 * layers) ** -0.5
+        for module in self.modules():
+            if isinstance(module, Block):
+                nn.init.normal_(module.attn.qkv.weight, std=width**-0.5)
+                nn.init.normal_(module.attn.out.weight, std=residual_std)
+                nn.init.normal_(module.mlp.fc.weight, std=(2 * width) ** -0.5)
+                nn.init.normal_(module.mlp.proj.weight, std=residual_std)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        layout: TokenLayout,
+        adapters: Mapping[int, BlockAdapter] | None = None,
+        start: int = 1,
+        stop: int | None = None,
+        pool_rows: Rows = None,
+    ) -> Tensor:
+        """Run blocks ``start..stop`` (both included; to the last by default).
+
+        ``pool_rows`` says which row the caller reads of the last block: the others are then not
+        computed there and the result is ``(N, 1, W)``.
+        """
+        adapters = adapters or {}
+        last = len(self.blocks) if stop is None else stop
+        for number in range(start, last + 1):
+            block = self.blocks[number - 1]
+            rows = pool_rows if number == last else None
+            args = (x, layout, adapters.get(number), rows)
+            if self.recompute and torch.is_grad_enabled() and (x.requires_grad or args[2]):
+                x = checkpoint(block, *args, use_reentrant=False)
+            else:
+                x = block(*args)
+        return x
