@@ -107,7 +107,7 @@ def from_openai(state: Mapping[str, Tensor]) -> StateDict:
 
 
 def from_viclip(state: Mapping[str, Tensor]) -> StateDict:
-    """ViCLIP: ``temp`` divides the cosines; the patch convolution is 3-D with a kernel of 1 frame."""
+    """ViCLIP: ``temp`` divides the cosines; the patch convolution is 3-D, one frame deep."""
     ours = _rename_all(state, _VICLIP, _BLOCK)
     ours['logit_scale'] = 1 / ours.pop('temp').reshape(())
     conv = ours['visual.conv1.weight']
@@ -139,12 +139,10 @@ def to_viclip(state: Mapping[str, Tensor]) -> StateDict:
     table = {new: old for old, new in _VICLIP.items()}
     block_table = {new: old for old, new in _BLOCK.items()}
     table = dict(sorted(table.items(), key=lambda item: -len(item[0])))
-    theirs = {
-        _rename(key, table, block_table).replace(
-            '.transformer.blocks.', '.transformer.resblocks.'
-        ): v
-        for key, v in state.items()
-    }
+    theirs = {}
+    for key, value in state.items():
+        renamed = _rename(key, table, block_table)
+        theirs[renamed.replace('.transformer.blocks.', '.transformer.resblocks.')] = value
     theirs['temp'] = 1 / theirs.pop('logit_scale')
     conv = 'vision_encoder.conv1.weight'
     temporal = 'vision_encoder.temporal_positional_embedding'
@@ -243,4 +241,6 @@ def infer_architecture(
             activation=activation,
         )
     except KeyError as error:
-        raise FoundationError(f'the file lacks the tensor {error}, needed to read its architecture')
+        raise FoundationError(
+            f'the file lacks the tensor {error}, needed to read its architecture'
+        ) from error

@@ -127,7 +127,7 @@ def _read_folder(folder: Path) -> tuple[dict[str, Tensor], dict[str, str], dict[
 def _hints(
     state: Mapping[str, Tensor], metadata: Mapping[str, str], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What tensors cannot tell: activation and heads, from metadata, a config, or the file's maker."""
+    """What tensors cannot tell, activation and heads: from metadata, a config or the key style."""
     hints: dict[str, Any] = {}
     if 'vision_config' in config:  # Hugging Face
         vision, text = config['vision_config'], config.get('text_config', {})
@@ -208,8 +208,8 @@ def _load_strict(
             problems.append(f'{len(keys)} tensor(s) {title}: {_listing(keys)}')
     if problems:
         raise FoundationError(
-            f'{path}: recognised as {format_name}, but it does not fit the architecture read off it '
-            f'({model.arch}); nothing was loaded.\n  ' + '\n  '.join(problems)
+            f'{path}: recognised as {format_name}, but it does not fit the architecture read off '
+            f'it ({model.arch}); nothing was loaded.\n  ' + '\n  '.join(problems)
         )
     model.load_state_dict(dict(state), strict=True)
 

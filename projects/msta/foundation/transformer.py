@@ -21,7 +21,7 @@ class TokenLayout:
     """How the token axis of a stack is to be read.
 
     ``kind``: ``'text'``; ``'joint'``, a clip a row: CLS, then patches position-major (index
-    ``1 + n * frames + t``); ``'frames'``, a frame a row (rows are ``B * frames``): CLS, then patches.
+    ``1 + n * frames + t``); ``'frames'``, a frame a row (``B * frames`` rows): CLS, then patches.
     ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
     """
 

@@ -1,0 +1,248 @@
+"""The multi-modal spatio-temporal adapter (paper section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..foundation import Taps, TokenLayout, VideoLanguageModel
+from .base import AdapterError, FoundationAdapter, resolve_blocks
+
+TOWERS = ('video', 'text')
+INPUTS = ('ln_1', 'raw')
+TEMPORAL = ('depthwise', 'full', 'none')
+
+
+class _ScaleGradient(torch.autograd.Function):
+    """Identity whose gradient is multiplied by ``scale``."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.scale, None
+
+
+class _ScaleValue(torch.autograd.Function):
+    """Multiplication by ``scale`` whose gradient passes unchanged."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: float) -> Tensor:
+        return x * scale
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+class TemporalConv(nn.Module):
+    """3-D convolution over the patch grid; along frames only with the default kernel (3, 1, 1).
+
+    A CLS token has a place in time, but none on the grid: it takes the kernel's centre column.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: Sequence[int], depthwise: bool
+    ) -> None:
+        super().__init__()
+        if len(kernel) != 3 or any(size < 1 or size % 2 == 0 for size in kernel):
+            raise AdapterError(
+                f'temporal_kernel={tuple(kernel)!r} must be three odd sizes (frames, height, width)'
+            )
+        self.conv = nn.Conv3d(
+            channels_in,
+            channels_out,
+            tuple(kernel),
+            padding=tuple(size // 2 for size in kernel),
+            groups=channels_in if depthwise else 1,
+        )
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """``(B, T, H, W, C)`` -> the same with the output channels."""
+        depthwise = self.conv.groups > 1
+        if depthwise and self.conv.kernel_size[1:] == (1, 1):
+            return self._along_frames(grid)
+        return self.conv(grid.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
+
+    def cls(self, cls: Tensor) -> Tensor:
+        """CLS tokens of the frames, ``(B, T, C)`` -> the same with the output channels."""
+        _, _, *sizes = self.conv.weight.shape
+        centre = self.conv.weight[:, :, :, sizes[1] // 2, sizes[2] // 2]
+        return F.conv1d(
+            cls.transpose(1, 2),
+            centre,
+            self.conv.bias,
+            padding=self.conv.padding[0],
+            groups=self.conv.groups,
+        ).transpose(1, 2)
+
+    def _along_frames(self, grid: Tensor) -> Tensor:
+        """The depthwise convolution as shifted products: no copy into another memory layout."""
+        taps = self.conv.weight.flatten(1).T  # (kernel, C)
+        frames, reach = grid.shape[1], len(taps) // 2
+        out = torch.addcmul(self.conv.bias, grid, taps[reach])
+        for shift in range(1, min(reach, frames - 1) + 1):
+            out[:, shift:] += grid[:, :-shift] * taps[reach - shift]
+            out[:, :-shift] += grid[:, shift:] * taps[reach + shift]
+        return out
+
+
+class _Branch(nn.Module):
+    """One tower's side of an adapter: down, (shared), up, and for video the temporal part."""
+
+    def __init__(self, width: int, dim: int, spatial: bool = True) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, dim)
+        self.up = nn.Linear(dim, width)
+        self.spatial = spatial
+        self.temporal: TemporalConv | None = None
+
+    def forward(self, z: Tensor, shared: nn.Module, layout: TokenLayout) -> Tensor:
+        """``(N, L, W)`` -> ``(N, L, W)``."""
+        h = shared(F.relu(self.down(z)))
+        u = self.up(h)
+        if self.temporal is None:
+            return u
+        # The depthwise convolution works on the spatial up-projection, the full one projects up.
+        source = u if self.temporal.conv.groups > 1 else h
+        temporal = temporal_residual(self.temporal, source, layout, u)
+        return u + temporal if self.spatial else temporal
+
+
+def temporal_residual(conv: TemporalConv, x: Tensor, layout: TokenLayout, like: Tensor) -> Tensor:
+    """Apply ``conv`` to tokens ``(N, L, C)`` -> ``(N, L, W)``, in the shape of ``like``.
+
+    In a joint sequence the CLS token belongs to no frame and gets zero.
+    """
+    t, h, w = layout.frames, layout.height, layout.width
+    if layout.kind == 'joint':
+        cls = torch.zeros_like(like[:, :1])
+        if layout.pooled:
+            return cls
+        grid = x[:, 1:].unflatten(1, (h, w, t)).permute(0, 3, 1, 2, 4)  # (B, T, H, W, C)
+        patches = conv(grid).permute(0, 2, 3, 1, 4).flatten(1, 3)
+        return torch.cat([cls, patches], dim=1)
+    x = x.unflatten(0, (-1, t))  # (B, T, L, C)
+    cls = conv.cls(x[:, :, 0]).flatten(0, 1).unsqueeze(1)
+    if layout.pooled:
+        return cls
+    patches = conv(x[:, :, 1:].unflatten(2, (h, w))).flatten(2, 3).flatten(0, 1)
+    return torch.cat([cls, patches], dim=1)
+
+
+class _Pair(nn.Module):
+    """The adapters at one depth of both towers, with the projection they share (W^s)."""
+
+    def __init__(self, dim: int, shared: bool) -> None:
+        super().__init__()
+        self.video: _Branch | None = None
+        self.text: _Branch | None = None
+        self.shared = nn.Sequential(nn.Linear(dim, dim), nn.ReLU()) if shared else nn.Identity()
+
+
+class MSTAAdapter(FoundationAdapter):
+    """Adapters beside blocks ``first..last`` of both towers: ``block(x) + scale * A(z)``.
+
+    ``text: A = W_u h``, ``video: A = u + DWConv3d(u)``, ``u = W_us h``, where
+    ``h = relu(W_s relu(W_d z))`` and ``W_s`` is one matrix for both towers.
+
+    Args:
+        blocks: first and last block of the video tower, 1-based, both included. The text tower
+            takes part from the top: video block ``L_v - i`` is paired with text block ``L_t - i``.
+        dim: width of the bottleneck.
+        scale: lambda of the paper.
+        input: ``'ln_1'``, the tensor attention reads (as in MMA, CVPR 2024), or ``'raw'``, the
+            block's input (the paper's formula).
+        temporal: ``'depthwise'`` on the spatial up-projection (it alone gives the published
+            parameter counts), ``'full'``, a dense convolution from the bottleneck up, or ``'none'``.
+        temporal_kernel: frames, height, width; odd.
+        spatial: with False the video side keeps the temporal part alone.
+        shared: with False there is no shared projection.
+        towers: which towers are adapted.
+        rescale_gradient: give the parameters d/dA instead of ``scale`` * d/dA, as MMA does; the
+            gradient to the tower stays the plain one.
+    """
+
+    def __init__(
+        self,
+        foundation: VideoLanguageModel,
+        blocks: Sequence[int],
+        dim: int = 128,
+        scale: float = 0.005,
+        input: str = 'ln_1',
+        temporal: str = 'depthwise',
+        temporal_kernel: Sequence[int] = (3, 1, 1),
+        spatial: bool = True,
+        shared: bool = True,
+        towers: Sequence[str] = TOWERS,
+        rescale_gradient: bool = True,
+    ) -> None:
+        super().__init__()
+        arch = foundation.arch
+        numbers = resolve_blocks(blocks, arch.layers)
+        _check_choice('input', input, INPUTS)
+        _check_choice('temporal', temporal, TEMPORAL)
+        if dim < 1:
+            raise AdapterError(f'dim={dim} must be at least 1')
+        if not towers or set(towers) - set(TOWERS):
+            raise AdapterError(f'towers={tuple(towers)!r} must be one or both of {TOWERS}')
+        if not spatial and temporal == 'none':
+            raise AdapterError("spatial=False and temporal='none' leave the video side empty")
+        self.scale = scale
+        self.input = input
+        self.rescale_gradient = rescale_gradient
+        self.pairs = nn.ModuleDict()
+        for number in numbers:
+            pair = _Pair(dim, shared)
+            if 'video' in towers:
+                pair.video = _Branch(arch.width, dim, spatial)
+                if temporal == 'depthwise':
+                    pair.video.temporal = TemporalConv(
+                        arch.width, arch.width, temporal_kernel, depthwise=True
+                    )
+                elif temporal == 'full':
+                    pair.video.temporal = TemporalConv(
+                        dim, arch.width, temporal_kernel, depthwise=False
+                    )
+                self.video[number] = partial(self._beside, pair.video, pair.shared)
+            text_number = number - arch.layers + arch.text_layers
+            if 'text' in towers and text_number >= 1:
+                pair.text = _Branch(arch.text_width, dim)
+                self.text[text_number] = partial(self._beside, pair.text, pair.shared)
+            if pair.video is not None or pair.text is not None:
+                self.pairs[str(number)] = pair
+        if not self.pairs:
+            raise AdapterError(
+                f'blocks={tuple(blocks)} of the video tower ({arch.layers} blocks) meet none of '
+                f"the text tower's {arch.text_layers}, so no adapter would be trained"
+            )
+        self.apply(_init_kaiming)
+
+    def _beside(
+        self, branch: _Branch, shared: nn.Module, taps: Taps, layout: TokenLayout
+    ) -> Tensor:
+        z = taps.ln_1 if self.input == 'ln_1' else taps.raw
+        if not self.rescale_gradient:
+            return self.scale * branch(z, shared, layout)
+        return _ScaleValue.apply(
+            branch(_ScaleGradient.apply(z, self.scale), shared, layout), self.scale
+        )
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise AdapterError(f'{name}={value!r} is not one of {tuple(choices)}')
+
+
+def _init_kaiming(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Conv3d):
+        nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,213 @@
+"""A frozen foundation model with adapters beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ..adapters import build_adapter
+from ..foundation import (
+    FoundationError,
+    TextState,
+    build_foundation,
+    describe_missing,
+    load_foundation,
+)
+
+_FORMAT = 'msta/1'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint does not belong to this model."""
+
+
+@MODELS.register_module()
+class MSTABackbone(BaseModule):
+    """Two frozen towers and what is trained beside them.
+
+    The foundation starts from random weights; :meth:`init_weights` (called by the Runner before
+    training, and by the tools before testing) reads its checkpoint. A state dict of this module
+    holds what is trained, and what tells the foundation it was trained on; the frozen weights stay
+    in their own file.
+
+    Args:
+        foundation: ``dict(type='ViCLIP' | 'CLIP', arch='b16' | ... | dict(...), checkpoint=path)``.
+            ``checkpoint=None`` keeps the random weights, for trials.
+        adapter: ``dict(type='MSTAAdapter', ...)``; None for the frozen model.
+        recompute: activation checkpointing in the adapted blocks: less memory, more time.
+    """
+
+    def __init__(
+        self,
+        foundation: dict[str, Any],
+        adapter: dict[str, Any] | None = None,
+        recompute: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.foundation_cfg = dict(foundation)
+        self.checkpoint = self.foundation_cfg.pop('checkpoint', None)
+        unknown = set(self.foundation_cfg) - {'type', 'arch'}
+        if unknown or set(self.foundation_cfg) != {'type', 'arch'}:
+            raise FoundationError(
+                f'foundation={foundation!r} must have the keys type, arch and (optional) checkpoint'
+            )
+        self.adapter_cfg = dict(adapter) if adapter else None
+        self.foundation = build_foundation(self.foundation_cfg)
+        self.foundation.requires_grad_(False)
+        self.foundation.visual.transformer.recompute = recompute
+        self.foundation.text.transformer.recompute = recompute
+        self.adapter = build_adapter(self.adapter_cfg, self.foundation)
+        self._foundation_loaded = False
+        self._fingerprint: str | None = None
+        self._register_state_dict_hook(_drop_frozen)
+
+    # ------------------------------------------------------------------ weights
+
+    def init_weights(self) -> None:
+        """Read the foundation's weights from ``checkpoint``, once."""
+        if self._foundation_loaded:
+            return
+        if self.checkpoint is None:
+            print_log(
+                'the foundation model has RANDOM weights (model.backbone.foundation.checkpoint is '
+                'None): results mean nothing',
+                logger='current',
+                level=30,
+            )
+        else:
+            self._read_foundation(self.checkpoint)
+        self._foundation_loaded = True
+
+    def _read_foundation(self, path: str) -> None:
+        kind, arch = self.foundation_cfg['type'], self.foundation_cfg['arch']
+        try:
+            loaded = load_foundation(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(describe_missing(path, kind, arch)) from error
+        differences = self.foundation.arch.differences(loaded.arch)
+        if differences:
+            raise FoundationError(
+                f'{path} is not the foundation that the config names ({kind} {arch}); config != '
+                f'file: {"; ".join(differences)}. Change model.backbone.foundation'
+            )
+        self.foundation.load_state_dict(loaded.state_dict())
+        self._fingerprint = None
+        print_log(f'foundation weights read from {path}', logger='current')
+
+    @property
+    def fingerprint(self) -> str:
+        """Which foundation the adapters stand on."""
+        if self._fingerprint is None:
+            self._fingerprint = self.foundation.fingerprint()
+        return self._fingerprint
+
+    def num_parameters(self) -> tuple[int, int]:
+        """Trainable parameters, and all of them."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+    def get_extra_state(self) -> Tensor:
+        """Facts that a checkpoint is checked against, as JSON in bytes: safe to read anywhere."""
+        facts = {
+            'format': _FORMAT,
+            'foundation': self.foundation_cfg,
+            'fingerprint': self.fingerprint,
+            'adapter': self.adapter_cfg,
+        }
+        return torch.tensor(list(json.dumps(facts, default=list).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Everything in it was checked before any weight was touched."""
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
+        self.init_weights()
+        self._check_checkpoint(state_dict, prefix)
+        trained = set(self.state_dict(prefix=prefix, keep_vars=True))
+        for key, value in self.foundation.state_dict(prefix=f'{prefix}foundation.').items():
+            if key not in trained:
+                state_dict[key] = value  # the file leaves it out: it has not changed
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+    def _check_checkpoint(self, state_dict: dict[str, Any], prefix: str) -> None:
+        extra = state_dict.get(f'{prefix}_extra_state')
+        if extra is None:
+            raise CheckpointError(
+                'not a checkpoint of this project: it does not say which foundation its adapters '
+                'were trained on. Foundation weights go into model.backbone.foundation.checkpoint'
+            )
+        try:
+            facts = json.loads(bytes(extra.tolist()))
+            theirs, fingerprint = facts['foundation'], facts['fingerprint']
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f'the checkpoint is damaged: {error!r}') from error
+        if fingerprint != self.fingerprint:
+            raise CheckpointError(
+                f'the checkpoint was trained on another foundation: {theirs} with fingerprint '
+                f'{fingerprint}, but this model has {self.foundation_cfg} with fingerprint '
+                f'{self.fingerprint}, read from {self.checkpoint}. Its adapters would give wrong '
+                'scores; set model.backbone.foundation to the one it was trained on'
+            )
+        own = self.state_dict(prefix=prefix, keep_vars=True)
+        given = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
+        problems = [f'missing {key}' for key in own if key not in given]
+        problems += [f'unknown {key}' for key in given if key not in own]
+        problems += [
+            f'{key} is {tuple(given[key].shape)}, expected {tuple(value.shape)}'
+            for key, value in own.items()
+            if key in given and not key.endswith('_extra_state') and given[key].shape != value.shape
+        ]
+        problems += [
+            f'{key} holds NaN or infinity'
+            for key, value in given.items()
+            if value.is_floating_point() and not torch.isfinite(value).all()
+        ]
+        if problems:
+            raise CheckpointError(
+                f'the checkpoint holds adapters {facts.get("adapter")}, this model has '
+                f'{json.loads(json.dumps(self.adapter_cfg, default=list))}; nothing was loaded: '
+                + '; '.join(problems[:8])
+                + (f' and {len(problems) - 8} more' if len(problems) > 8 else '')
+            )
+
+    # ------------------------------------------------------------------ computation
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Same as :meth:`encode_video`."""
+        return self.encode_video(video)
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
+        return self.foundation.encode_video(video, self.adapter.video)
+
+    @torch.no_grad()
+    def text_state(self, tokens: Tensor) -> TextState:
+        """Token ids ``(N, L)`` through the text blocks that training cannot change."""
+        text = self.foundation.text
+        return text.advance(text.embed(tokens), self.adapter.first_text_block(self.foundation))
+
+    def encode_text(self, text: Tensor | TextState) -> Tensor:
+        """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
+        state = text if isinstance(text, TextState) else self.text_state(text)
+        return self.foundation.text.finish(state, self.adapter.text)
+
+    @torch.no_grad()
+    def encode_text_frozen(self, tokens: Tensor) -> Tensor:
+        """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone."""
+        return self.foundation.encode_text(tokens)
+
+
+def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:
+    """State dict hook: what is frozen is in the foundation's own file."""
+    foundation = f'{prefix}foundation.'
+    trained = {
+        foundation + name for name, p in module.foundation.named_parameters() if p.requires_grad
+    }
+    for key in [k for k in state if k.startswith(foundation) and k not in trained]:
+        del state[key]

@@ -1,0 +1,157 @@
+"""The recognizer: videos and class names in, losses or scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmaction.models.recognizers import BaseRecognizer
+from mmaction.registry import MODELS
+from torch import Tensor
+
+from ..descriptions import read_descriptions
+from ..foundation import TextState, tokenize
+from ..labels import make_prompts, read_labels
+from .class_cache import ClassCache
+
+
+@MODELS.register_module()
+class MSTARecognizer(BaseRecognizer):
+    """Recognises any list of classes by comparing a video with their names.
+
+    Shapes: B videos, V views a video, T frames, K classes, N descriptions a class, D joint width.
+
+    Args:
+        backbone: a :class:`MSTABackbone` config.
+        cls_head: a :class:`ConsistencyHead` config.
+        labels: class names, a file of them, or the name of a shipped list (``'kinetics400'``).
+        template: prompt with one ``{}`` for the class name.
+        descriptions: a description file, or the published pair (spatial, temporal); read when
+            training starts. None trains without the consistency loss.
+        humanize: turn underscores and CamelCase in class names into words.
+        data_preprocessor: by default the ``ActionDataPreprocessor`` with the foundation's pixel
+            statistics.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        cls_head: dict[str, Any],
+        labels: str | Sequence[str],
+        template: str = 'a video of {}.',
+        descriptions: str | Sequence[str] | None = None,
+        humanize: bool = False,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            cls_head=cls_head,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            data_preprocessor=data_preprocessor,
+        )
+        foundation = self.backbone.foundation
+        if data_preprocessor is None:
+            self.data_preprocessor = MODELS.build(
+                dict(
+                    type='ActionDataPreprocessor',
+                    mean=[255 * value for value in foundation.mean],
+                    std=[255 * value for value in foundation.std],
+                    format_shape='NCTHW',
+                )
+            )
+        self.template = template
+        self.humanize = humanize
+        self.descriptions = descriptions
+        self.set_labels(labels)
+
+    # ------------------------------------------------------------------ classes
+
+    def set_labels(self, labels: str | Sequence[str], template: str | None = None) -> None:
+        """Recognise another list of classes from now on."""
+        self.template = template or self.template
+        self.labels = read_labels(labels, self.humanize)
+        prompts = make_prompts(self.labels, self.template)
+        context = self.backbone.foundation.context_length
+        self._tokens = tokenize(prompts, context)
+        self._state: TextState | None = None
+        self._targets: dict[str, Tensor] | None = None
+        self._cache = ClassCache()
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.foundation.logit_scale.device
+
+    def _class_state(self) -> TextState:
+        """The prompts up to the first block that training changes: computed once a label list."""
+        if self._state is None or self._state.x.device != self.device:
+            self._state = self.backbone.text_state(self._tokens.to(self.device))
+        return self._state
+
+    def encode_classes(self) -> Tensor:
+        """Class embeddings ``(K, D)``, not normalised; kept while no trained weight changes."""
+        if torch.is_grad_enabled():
+            return self.backbone.encode_text(self._class_state())
+        return self._cache.get(
+            self.backbone.adapter.parameters(),
+            lambda: self.backbone.encode_text(self._class_state()),
+        )
+
+    def init_weights(self) -> None:
+        """Read the foundation's weights, and the descriptions the loss needs."""
+        self.backbone.init_weights()
+        self._state, self._targets = None, None
+        self.cls_head.init_weights()
+        if self.descriptions is not None and self.cls_head.alpha:
+            self._description_texts = read_descriptions(
+                self.descriptions, self.labels, self.backbone.foundation.context_length
+            )
+
+    def _consistency_targets(self) -> dict[str, Tensor] | None:
+        """Mean embeddings ``(K, D)`` of each class's texts by the frozen text tower, once a run.
+
+        As in CLIP's prompt ensembles each text's embedding is normalised before the mean.
+        """
+        if self.descriptions is None or not self.cls_head.alpha:
+            return None
+        if self._targets is None:
+            read = self._description_texts
+            texts = {
+                'spatial': read.spatial,
+                'temporal': read.temporal,
+                'template': [[prompt] for prompt in make_prompts(self.labels, self.template)],
+            }
+            self._targets = {name: self._mean_embedding(texts[name]) for name in self.cls_head.targets}
+        return self._targets
+
+    def _mean_embedding(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        context = self.backbone.foundation.context_length
+        flat = [text for of_class in texts for text in of_class]
+        tokens = tokenize(flat, context).to(self.device)
+        embeds = F.normalize(self.backbone.encode_text_frozen(tokens), dim=-1)
+        return embeds.unflatten(0, (len(texts), -1)).mean(1)
+
+    # ------------------------------------------------------------------ MMAction2's interface
+
+    def extract_feat(
+        self,
+        inputs: Tensor,
+        stage: str = 'head',
+        data_samples: list | None = None,
+        test_mode: bool = False,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Clips ``(B, V, C, T, H, W)`` -> what the head compares.
+
+        ``stage='backbone'`` gives the video embeddings ``(B * V, D)`` alone.
+        """
+        video = self.backbone.encode_video(inputs.flatten(0, 1))
+        if stage == 'backbone':
+            return video, {}
+        feats = (video, self.encode_classes(), self.backbone.foundation.logit_scale)
+        if test_mode or data_samples is None:
+            return feats, {}
+        return feats, {'targets': self._consistency_targets()}
