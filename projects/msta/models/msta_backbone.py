@@ -188,9 +188,13 @@ class MSTABackbone(BaseModule):
 
     @torch.no_grad()
     def text_state(self, tokens: Tensor) -> TextState:
-        """Token ids ``(N, L)`` through the text blocks that training cannot change."""
+        """Token ids ``(N, L)`` through the text blocks that training cannot change.
+
+        In full precision whatever runs around it: it is computed once and used in every step.
+        """
         text = self.foundation.text
-        return text.advance(text.embed(tokens), self.adapter.first_text_block(self.foundation))
+        with torch.autocast(tokens.device.type, enabled=False):
+            return text.advance(text.embed(tokens), self.adapter.first_text_block(self.foundation))
 
     def encode_text(self, text: Tensor | TextState) -> Tensor:
         """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
@@ -199,8 +203,9 @@ class MSTABackbone(BaseModule):
 
     @torch.no_grad()
     def encode_text_frozen(self, tokens: Tensor) -> Tensor:
-        """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone."""
-        return self.foundation.encode_text(tokens)
+        """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone, in full precision."""
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.foundation.encode_text(tokens)
 
 
 def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:

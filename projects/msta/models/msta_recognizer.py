@@ -88,23 +88,24 @@ class MSTARecognizer(BaseRecognizer):
 
     def _class_state(self) -> TextState:
         """The prompts up to the first block that training changes: computed once a label list."""
-        if self._state is None or self._state.x.device != self.device:
+        made_on = (self.device, self.backbone.fingerprint)
+        if self._state is None or self._state_made_on != made_on:
             self._state = self.backbone.text_state(self._tokens.to(self.device))
+            self._state_made_on = made_on
         return self._state
 
     def encode_classes(self) -> Tensor:
         """Class embeddings ``(K, D)``, not normalised; kept while no trained weight changes."""
         if torch.is_grad_enabled():
             return self.backbone.encode_text(self._class_state())
-        return self._cache.get(
-            self.backbone.adapter.parameters(),
-            lambda: self.backbone.encode_text(self._class_state()),
-        )
+        state = self._class_state()
+        trained = [p for p in self.backbone.parameters() if p.requires_grad]
+        return self._cache.get([state.x, *trained], lambda: self.backbone.encode_text(state))
 
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
         self.backbone.init_weights()
-        self._state, self._targets = None, None
+        self._targets = None
         self.cls_head.init_weights()
         if self.descriptions is not None and self.cls_head.alpha:
             self._description_texts = read_descriptions(
@@ -125,7 +126,8 @@ class MSTARecognizer(BaseRecognizer):
                 'temporal': read.temporal,
                 'template': [[prompt] for prompt in make_prompts(self.labels, self.template)],
             }
-            self._targets = {name: self._mean_embedding(texts[name]) for name in self.cls_head.targets}
+            names = self.cls_head.targets
+            self._targets = {name: self._mean_embedding(texts[name]) for name in names}
         return self._targets
 
     def _mean_embedding(self, texts: Sequence[Sequence[str]]) -> Tensor:

@@ -1,0 +1,7 @@
+"""Registers every component in MMAction2's registries; configs import it by ``custom_imports``."""
+
+from . import compat
+
+compat.apply()  # before anything of OpenMMLab is imported
+
+from . import engine, models  # noqa: E402, F401
