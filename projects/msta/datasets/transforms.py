@@ -1,0 +1,140 @@
+"""Pipeline steps that MMAction2 lacks, or that break on this stack; it has all others."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmaction.datasets.transforms import ColorJitter, DecordInit
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
+from .decoding import BlankReader, IsolatedReader
+
+
+@TRANSFORMS.register_module()
+class MSTADecordInit(DecordInit):
+    """DecordInit that a broken file cannot hang or crash, and whose errors name the file.
+
+    Upstream reads the file into memory, which crashes decord on truncated AVI files. This one opens
+    by path in a process of its own, stopped after `limit_sec` seconds a call. Follow it with the
+    accurate (default) ``DecordDecode``. An unreadable video raises
+    :class:`~.decoding.VideoDecodeError`; :class:`~.video_dataset.MSTAVideoDataset` catches it.
+
+    With ``results['placeholder']`` true, black frames are given instead and no file is read.
+
+    Args:
+        limit_sec: the longest that opening, or reading the frames of one sample, may take.
+    """
+
+    def __init__(self, limit_sec: float = 60.0) -> None:
+        if limit_sec <= 0:
+            raise ValueError(f'limit_sec must be a positive number of seconds, got {limit_sec}')
+        super().__init__()
+        self.limit_sec = limit_sec
+
+    def _get_video_reader(self, filename: str) -> IsolatedReader:
+        # Upstream takes names without an extension as .mp4.
+        if not Path(filename).suffix and not Path(filename).exists():
+            filename += '.mp4'
+        return IsolatedReader(filename, self.limit_sec)
+
+    def transform(self, results: dict) -> dict:
+        if results.get('placeholder', False):
+            reader = BlankReader()
+            results.update(
+                video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps()
+            )
+            return results
+        return super().transform(results)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(limit_sec={self.limit_sec})'
+
+
+def _clips(results: dict) -> list[slice]:
+    """Where each clip lies in ``results['imgs']``, a flat list of num_clips x clip_len frames."""
+    num_frames = len(results['imgs'])
+    num_clips = results.get('num_clips', 1)
+    clip_len = num_frames // num_clips
+    return [slice(start, start + clip_len) for start in range(0, num_frames, clip_len)]
+
+
+def _check_prob(prob: float) -> float:
+    if not 0 <= prob <= 1:
+        raise ValueError(f'prob must lie in [0, 1], got {prob}')
+    return prob
+
+
+@TRANSFORMS.register_module()
+class ClipGrayscale(BaseTransform):
+    """Turn a clip gray with probability `prob`: one draw a clip, the same for all its frames.
+
+    Frames are (H, W, 3), uint8 RGB, and stay so, with three equal channels (ITU-R 601 luma).
+    """
+
+    def __init__(self, prob: float = 0.2) -> None:
+        self.prob = _check_prob(prob)
+
+    def transform(self, results: dict) -> dict:
+        imgs = list(results['imgs'])
+        for clip in _clips(results):
+            if random.random() < self.prob:
+                imgs[clip] = [
+                    cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+                    for img in imgs[clip]
+                ]
+        results['imgs'] = imgs
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'
+
+
+@TRANSFORMS.register_module()
+class ClipColorJitter(ColorJitter):
+    """ColorJitter applied to a clip with probability `prob`, with one draw for all its frames.
+
+    Differs from upstream in three ways: the hue shift is computed in int16 (upstream overflows on
+    numpy 2) and as a fraction of the full colour circle, as torchvision does; the order of the four
+    changes is drawn anew for each clip, not once a run; several clips have a draw each.
+
+    Args:
+        prob: how often a clip is changed.
+        brightness: largest change of the factor on brightness, about 1.
+        contrast: the same for contrast.
+        saturation: the same for saturation.
+        hue: largest shift of the hue, as a fraction of the colour circle.
+    """
+
+    def __init__(
+        self,
+        prob: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.2,
+        hue: float = 0.1,
+    ) -> None:
+        super().__init__(brightness, contrast, saturation, hue)
+        self.prob = _check_prob(prob)
+
+    @staticmethod
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        hsv = cv2.cvtColor(np.clip(img, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
+        shifted = hsv[..., 0].astype(np.int16) + round(factor * 180)
+        hsv[..., 0] = shifted % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    def transform(self, results: dict) -> dict:
+        imgs = list(results['imgs'])
+        for clip in _clips(results):
+            if random.random() < self.prob:
+                self.fn_idx = random.sample(range(4), 4)
+                imgs[clip] = super().transform({'imgs': imgs[clip]})['imgs']
+        results['imgs'] = imgs
+        return results
+
+    def __repr__(self) -> str:
+        return f'{super().__repr__()[:-1]}, prob={self.prob})'

@@ -1,0 +1,211 @@
+"""A video data set that survives unreadable files and accounts for every one of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.datasets import VideoDataset
+from mmaction.registry import DATASETS
+from mmengine.logging import print_log
+
+from .annotations import AnnotationError, read_annotations, read_skip_list
+from .decoding import REASONS, VideoDecodeError
+
+_CODES = list(REASONS)
+
+
+class TooManyUnreadableVideosError(RuntimeError):
+    """Training stops: more videos than ``max_failed`` allows could not be read."""
+
+
+@DATASETS.register_module()
+class MSTAVideoDataset(VideoDataset):
+    """VideoDataset with spaces in file names, skip lists, and an account of unreadable videos.
+
+    Training: an unreadable video is named once, counted, never tried again, and replaced by another
+    of its class, the same one for the same `seed`. Above `max_failed` the run stops with the list.
+
+    Testing: nothing is dropped. An unreadable video yields black frames, marked in the sample's
+    meta information (``decode_error``: a key of :data:`~.decoding.REASONS`, else ''); MSTAMetric
+    counts it as a wrong answer and reports expected, decoded and failed numbers. ``filename``
+    travels with it.
+
+    The account is kept in memory shared with the DataLoader's workers. Each process of a
+    distributed run has its own, so `max_failed` bounds what one process meets.
+
+    Args:
+        ann_file: text list, CSV, or '' for a folder a class under ``data_prefix['video']``; see
+            :func:`~.annotations.read_annotations`.
+        pipeline: transforms, the first of them ``MSTADecordInit``.
+        data_prefix: the folder that paths are relative to.
+        labels: class names (as ``read_labels`` takes them) that the class indices must agree with.
+        skip_list: file of videos not to open. Left out in training; in testing, counted as failed.
+        max_failed: unreadable training videos allowed: a number, or a fraction of the list if below
+            1 (one video at least).
+        seed: of the choice of replacements.
+        delimiter: what stands before the label in a text list, if not white space.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        pipeline: Sequence[dict | Callable] = (),
+        data_prefix: dict | None = None,
+        labels: str | Sequence[str] | None = None,
+        skip_list: str | None = None,
+        max_failed: float = 0.05,
+        seed: int = 0,
+        delimiter: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get('multi_class'):
+            raise ValueError('multi_class=True is not supported: a video has one class here')
+        if max_failed < 0:
+            raise ValueError(f'max_failed must be 0 or more, got {max_failed}')
+        self.labels, self.skip_list = labels, skip_list
+        self.max_failed, self.seed = max_failed, seed
+        data_prefix = dict(video='') if data_prefix is None else data_prefix
+        super().__init__(ann_file, list(pipeline), data_prefix, delimiter=delimiter, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the annotations; paths are joined to the prefix, and kept as ``name`` without it."""
+        prefix = self.data_prefix.get('video') or ''
+        source = self.ann_file or prefix
+        if not source:
+            raise AnnotationError("no videos: give ann_file, or data_prefix=dict(video='folder')")
+        videos = read_annotations(
+            source, self.labels, self.delimiter, need_labels=not self.test_mode
+        )
+        if self.num_classes is not None and max(v.label for v in videos) >= self.num_classes:
+            raise AnnotationError(
+                f'{source}: class index {max(v.label for v in videos)}, but num_classes is '
+                f'{self.num_classes}'
+            )
+        skipped = read_skip_list(self.skip_list) if self.skip_list else {}
+        self._skipped_names = frozenset(skipped)
+        kept = [v for v in videos if self.test_mode or v.path not in skipped]
+        if self.skip_list:
+            count = sum(v.path in skipped for v in videos)
+            fate = 'counted as failed' if self.test_mode else 'left out'
+            print_log(
+                f'{source}: {count} of {len(videos)} videos are in the skip list '
+                f'{self.skip_list} ({len(skipped)} entries) and are {fate}',
+                logger='current',
+            )
+        if not kept:
+            raise AnnotationError(f'{source}: all {len(videos)} videos are in {self.skip_list}')
+        return [dict(filename=str(Path(prefix, v.path)), name=v.path, label=v.label) for v in kept]
+
+    def full_init(self) -> None:
+        if not self._fully_initialized:
+            super().full_init()
+            self._start_account()
+
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
+        super().get_subset_(indices)
+        self._start_account()
+
+    def _start_account(self) -> None:
+        infos = [self.get_data_info(idx) for idx in range(len(self))]
+        self._classes = np.array([info['label'] for info in infos])
+        # 0: readable as far as known; else 1 + the reason's place in REASONS.
+        self._account = torch.zeros(len(infos), dtype=torch.uint8).share_memory_()
+        for idx, info in enumerate(infos):
+            if info['name'] in self._skipped_names:
+                self._account[idx] = 1 + _CODES.index('skipped')
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """(name, reason) of the videos that could not be read so far, in the order of the list."""
+        return [
+            (self.get_data_info(idx)['name'], _CODES[int(self._account[idx]) - 1])
+            for idx in torch.nonzero(self._account).flatten().tolist()
+        ]
+
+    def __getitem__(self, idx: int) -> dict:
+        self.full_init()
+        if self.test_mode:
+            return self._test_sample(idx)
+        wanted = idx
+        for attempt in range(self.max_refetch + 1):
+            data = self.prepare_data(idx)
+            if data is not None:
+                return data
+            idx = self._replacement(wanted, attempt)
+        name = self.get_data_info(wanted)['name']
+        raise RuntimeError(f'{name}: no readable replacement found in {self.max_refetch} tries')
+
+    def prepare_data(self, idx: int) -> dict | None:
+        """Run the pipeline; None for an unreadable video, which enters the account."""
+        if self._account[idx]:
+            return None
+        info = self.get_data_info(idx)
+        name = info['name']
+        try:
+            return self.pipeline(info)
+        except VideoDecodeError as error:
+            self._enter(idx, error)
+            return None
+        except Exception as error:
+            error.add_note(f'while preparing {name}')
+            raise
+
+    def _test_sample(self, idx: int) -> dict:
+        data = self.prepare_data(idx)
+        info = self.get_data_info(idx)
+        name, code = info['name'], int(self._account[idx])
+        if data is None:
+            data = self.pipeline(dict(info, placeholder=True))
+        if not data or 'data_samples' not in data:
+            raise RuntimeError(f'{name}: the test pipeline must end in PackActionInputs')
+        reason = _CODES[code - 1] if code else ''
+        data['data_samples'].set_metainfo(dict(filename=name, decode_error=reason))
+        return data
+
+    def _replacement(self, idx: int, attempt: int) -> int:
+        """Another video not known to fail, of the same class if there is one."""
+        readable = (self._account == 0).numpy()
+        candidates = np.flatnonzero(readable & (self._classes == self._classes[idx]))
+        if not candidates.size:
+            candidates = np.flatnonzero(readable)
+        if not candidates.size:
+            raise TooManyUnreadableVideosError(self._list('none of the videos can be read'))
+        rng = np.random.default_rng((self.seed, idx, attempt))
+        return int(rng.choice(candidates))
+
+    def _enter(self, idx: int, error: VideoDecodeError) -> None:
+        if self._account[idx]:
+            return
+        self._account[idx] = 1 + _CODES.index(error.reason)
+        failed = int((self._account > 0).sum())
+        total = len(self)
+        if self.test_mode:
+            print_log(
+                f'unreadable video {error}; counted as a wrong answer ({failed} failed so far)',
+                logger='current',
+                level=logging.ERROR,
+            )
+            return
+        limit = self.max_failed if self.max_failed >= 1 else max(1, self.max_failed * total)
+        limit = int(limit) if self.max_failed else 0
+        print_log(
+            f'unreadable video {error}; another takes its place ({failed} failed of {total}, the '
+            f'run stops above {limit})',
+            logger='current',
+            level=logging.ERROR,
+        )
+        if failed > limit:
+            raise TooManyUnreadableVideosError(
+                self._list(f'{failed} of {total} videos cannot be read, {limit} are allowed')
+            )
+
+    def _list(self, problem: str, most: int = 50) -> str:
+        lines = [f'  {name}: {REASONS[reason]}' for name, reason in self.failures]
+        rest = [f'  and {len(lines) - most} more'] if len(lines) > most else []
+        advice = 'Check the data with tools/data/check.py; its skip list leaves them out.'
+        return '\n'.join([f'{self.ann_file}: {problem}:', *lines[:most], *rest, advice])

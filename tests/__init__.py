@@ -1,0 +1,1 @@
+"""Tests; packages, so that helpers import as `tests.videos` whatever else is installed."""

@@ -1,0 +1,3 @@
+from projects.msta import compat
+
+compat.apply()
