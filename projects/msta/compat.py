@@ -5,7 +5,7 @@ it first. A work-around is applied only where its fault is present, changes noth
 names the upstream report that will make it superfluous. :func:`in_force` lists the applied ones.
 
 Faults that show later than at import are mended where they belong: checkpoints that do not load
-with ``weights_only=True`` in ``engine/hooks.py``, bfloat16 on a CPU in ``engine/optim.py``,
+with ``weights_only=True`` in ``engine/checkpoints.py``, bfloat16 on a CPU in ``engine/optim.py``,
 transforms in ``datasets``.
 """
 

@@ -5,3 +5,4 @@ from . import compat
 compat.apply()  # before anything of OpenMMLab is imported
 
 from . import engine, models  # noqa: E402, F401
+from .datasets import transforms, video_dataset  # noqa: E402, F401

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ..foundation import VideoLanguageModel
 from .base import AdapterError, FoundationAdapter
 from .msta import MSTAAdapter
 
-ADAPTERS: dict[str, type[FoundationAdapter]] = {'MSTAAdapter': MSTAAdapter}
+ADAPTERS: dict[str, Callable[..., FoundationAdapter]] = {'MSTAAdapter': MSTAAdapter}
 
 __all__ = ['ADAPTERS', 'AdapterError', 'FoundationAdapter', 'MSTAAdapter', 'build_adapter']
 
@@ -20,7 +21,7 @@ def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) ->
     ``None`` gives the empty adapter: the frozen foundation as it is.
     """
     if cfg is None:
-        return FoundationAdapter()
+        return FoundationAdapter(foundation)
     options = dict(cfg)
     kind = options.pop('type', None)
     if kind not in ADAPTERS:

@@ -17,10 +17,11 @@ class AdapterError(ValueError):
 class FoundationAdapter(nn.Module):
     """The trained part beside a frozen :class:`VideoLanguageModel`.
 
-    ``video`` and ``text`` map 1-based block numbers to what runs beside that block.
+    ``video`` and ``text`` map 1-based block numbers to what runs beside that block. The class
+    itself is the empty adapter: it has no parameters and leaves the foundation as it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, foundation: VideoLanguageModel) -> None:
         super().__init__()
         self.video: dict[int, BlockAdapter] = {}
         self.text: dict[int, BlockAdapter] = {}

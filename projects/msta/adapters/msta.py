@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -59,8 +60,8 @@ class TemporalConv(nn.Module):
         self.conv = nn.Conv3d(
             channels_in,
             channels_out,
-            tuple(kernel),
-            padding=tuple(size // 2 for size in kernel),
+            (kernel[0], kernel[1], kernel[2]),
+            padding=(kernel[0] // 2, kernel[1] // 2, kernel[2] // 2),
             groups=channels_in if depthwise else 1,
         )
 
@@ -87,7 +88,7 @@ class TemporalConv(nn.Module):
         """The depthwise convolution as shifted products: no copy into another memory layout."""
         taps = self.conv.weight.flatten(1).T  # (kernel, C)
         frames, reach = grid.shape[1], len(taps) // 2
-        out = torch.addcmul(self.conv.bias, grid, taps[reach])
+        out = grid * taps[reach] + cast(Tensor, self.conv.bias)
         for shift in range(1, min(reach, frames - 1) + 1):
             out[:, shift:] += grid[:, :-shift] * taps[reach - shift]
             out[:, :-shift] += grid[:, shift:] * taps[reach + shift]
@@ -184,7 +185,7 @@ class MSTAAdapter(FoundationAdapter):
         towers: Sequence[str] = TOWERS,
         rescale_gradient: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(foundation)
         arch = foundation.arch
         numbers = resolve_blocks(blocks, arch.layers)
         _check_choice('input', input, INPUTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,16 @@ class MSTAVideoDataset(VideoDataset):
         for idx, info in enumerate(infos):
             if info['name'] in self._skipped_names:
                 self._account[idx] = 1 + _CODES.index('skipped')
+
+    def __deepcopy__(self, memo: dict) -> MSTAVideoDataset:
+        # Runner.build_dataloader copies a data set given as an object; a plain copy of the tensor
+        # would no longer be shared with the workers.
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        if other._fully_initialized:
+            other._account.share_memory_()
+        return other
 
     @property
     def failures(self) -> list[tuple[str, str]]:

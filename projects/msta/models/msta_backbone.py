@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ class MSTABackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.foundation_cfg = dict(foundation)
-        self.checkpoint = self.foundation_cfg.pop('checkpoint', None)
+        checkpoint = self.foundation_cfg.pop('checkpoint', None)
+        self.checkpoint = None if checkpoint is None else os.path.normpath(checkpoint)
         unknown = set(self.foundation_cfg) - {'type', 'arch'}
         if unknown or set(self.foundation_cfg) != {'type', 'arch'}:
             raise FoundationError(

@@ -79,6 +79,7 @@ class MSTARecognizer(BaseRecognizer):
         context = self.backbone.foundation.context_length
         self._tokens = tokenize(prompts, context)
         self._state: TextState | None = None
+        self._state_made_on: tuple[torch.device, str] | None = None
         self._targets: dict[str, Tensor] | None = None
         self._cache = ClassCache()
 

@@ -1,0 +1,23 @@
+# MSTA on ViCLIP-B/16: blocks 8..12, bottleneck 128, 1,744,000 trainable parameters.
+model = dict(
+    type='MSTARecognizer',
+    backbone=dict(
+        type='MSTABackbone',
+        foundation=dict(
+            type='ViCLIP',
+            arch='b16',
+            checkpoint='{{ fileDirname }}/../../../data/foundation/ViCLIP-B_InternVid-FLT-10M.pth',
+        ),
+        adapter=dict(type='MSTAAdapter', blocks=(8, 12), dim=128, scale=0.005),
+    ),
+    cls_head=dict(type='ConsistencyHead', alpha=1.0),
+    labels='kinetics400',
+    template='a video of {}.',
+    descriptions=None,
+    data_preprocessor=dict(
+        type='ActionDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        format_shape='NCTHW',
+    ),
+)
