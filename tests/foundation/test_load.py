@@ -126,7 +126,7 @@ def test_nan_weights_are_refused(viclip, tmp_path):
     with torch.no_grad():
         broken.text.ln_final.weight[0] = float('nan')
     save_foundation(broken, tmp_path / 'nan.safetensors')
-    with pytest.raises(FoundationError, match='NaN or infinity: text.ln_final.weight'):
+    with pytest.raises(FoundationError, match=r'NaN or infinity: text.ln_final.weight'):
         load_foundation(tmp_path / 'nan.safetensors')
 
 
@@ -175,7 +175,7 @@ def test_truncated_files(viclip, tmp_path, form, share):
     data = whole.read_bytes()
     part = tmp_path / f'part.{form}'
     part.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(FoundationError, match='truncated or damaged|not a checkpoint'):
+    with pytest.raises(FoundationError, match=r'truncated or damaged|not a checkpoint'):
         load_foundation(part)
 
 

@@ -50,7 +50,7 @@ def test_text_padding_and_batch_do_not_matter(model, tokens):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('block', [1, 2, 3, 4])
+@pytest.mark.parametrize('block', [1, 2, 3])
 def test_a_text_state_may_stop_anywhere(model, tokens, block):
     state = model.text.advance(model.text.embed(tokens), block)
     assert isinstance(state, TextState) and state.block == block
@@ -78,7 +78,7 @@ def test_positions_are_exact_at_the_trained_size_and_smooth_beyond(model):
 
 @pytest.mark.parametrize('shape', [(1, 3, 8, 33, 32), (1, 1, 8, 32, 32), (3, 8, 32, 32)])
 def test_bad_video_shapes_are_named(model, shape):
-    with pytest.raises(FoundationError, match='patches of 8x8|a video batch is'):
+    with pytest.raises(FoundationError, match=r'patches of 8x8|a video batch is'):
         model.encode_video(torch.zeros(shape))
 
 

@@ -27,11 +27,17 @@ class FoundationAdapter(nn.Module):
         self.text: dict[int, BlockAdapter] = {}
 
     def first_text_block(self, foundation: VideoLanguageModel) -> int:
-        """The lowest text block that training can change; one past the last when there is none.
+        """The lowest text block that training can change; the last when it changes none.
 
-        Below it the text path is computed once a label list.
+        Below it the text path is computed once a label list. The last block is always left over:
+        only there is it known which row of each text is read.
         """
-        return min(self.text, default=foundation.arch.text_layers + 1)
+        return min(self.text, default=foundation.arch.text_layers)
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether class embeddings change in training."""
+        return bool(self.text)
 
 
 def resolve_blocks(blocks: Sequence[int], layers: int) -> range:

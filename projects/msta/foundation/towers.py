@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .architecture import Architecture, FoundationError
-from .transformer import BlockAdapter, TokenLayout, Transformer, take_rows
+from .transformer import BlockAdapter, TokenLayout, Transformer
 
 Adapters = Mapping[int, BlockAdapter]
 
@@ -160,10 +160,7 @@ class TextTower(nn.Module):
     def finish(self, state: TextState, adapters: Adapters | None = None) -> Tensor:
         """From a state to text embeddings ``(N, D)``, not normalised."""
         layout = TokenLayout('text')
-        if state.block > self.arch.text_layers:  # no block is left that could read off its row
-            x = take_rows(state.x, state.eot)
-        else:
-            x = self.transformer(state.x, layout, adapters, start=state.block, pool_rows=state.eot)
+        x = self.transformer(state.x, layout, adapters, start=state.block, pool_rows=state.eot)
         return self.ln_final(x[:, 0]) @ self.proj
 
     def forward(self, tokens: Tensor, adapters: Adapters | None = None) -> Tensor:

@@ -97,11 +97,12 @@ class MSTARecognizer(BaseRecognizer):
 
     def encode_classes(self) -> Tensor:
         """Class embeddings ``(K, D)``, not normalised; kept while no trained weight changes."""
-        if torch.is_grad_enabled():
-            return self.backbone.encode_text(self._class_state())
         state = self._class_state()
+        if torch.is_grad_enabled() and self.backbone.adapter.trains_text:
+            return self.backbone.encode_text(state)
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
-        return self._cache.get([state.x, *trained], lambda: self.backbone.encode_text(state))
+        with torch.no_grad():
+            return self._cache.get([state.x, *trained], lambda: self.backbone.encode_text(state))
 
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
@@ -139,6 +140,11 @@ class MSTARecognizer(BaseRecognizer):
         return embeds.unflatten(0, (len(texts), -1)).mean(1)
 
     # ------------------------------------------------------------------ MMAction2's interface
+
+    def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
+        """Losses of clips ``(B, V, C, T, H, W)``; each view of a video is a sample of its own."""
+        views = inputs.shape[1]
+        return super().loss(inputs, [s for s in data_samples for _ in range(views)], **kwargs)
 
     def extract_feat(
         self,
