@@ -143,7 +143,7 @@ def test_alpha_zero_needs_no_descriptions(build, batch):
 
 def test_wrong_descriptions_stop_before_training(build, descriptions, tmp_path):
     model = build(descriptions=descriptions, labels=[*LABELS, 'one more'])
-    with pytest.raises(DescriptionError, match='one more|5'):
+    with pytest.raises(DescriptionError, match=r'one more|5'):
         model.init_weights()
     with pytest.raises(DescriptionError, match=r'nowhere\.json'):
         build(descriptions=str(tmp_path / 'nowhere.json')).init_weights()
