@@ -135,7 +135,7 @@ def make_config(work_dir: Path, epochs: int = 4, workers: int = 0, **changes) ->
 
 
 def train(work_dir: Path, workers: int = 0, resume: bool = False, kill: str = '') -> dict:
-    """Train four epochs; give the weights, the best checkpoint's name, and each epoch's accuracy."""
+    """Train four epochs; give weights, best checkpoint's name and each epoch's accuracy."""
     cfg = make_config(work_dir, workers=workers, resume=resume)
     if kill:
         cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Killer', when=kill)]

@@ -1,0 +1,1 @@
+"""What tools and Python users call. Import its modules: this package itself loads nothing."""

@@ -1,0 +1,232 @@
+"""Training and testing from a config, alone or as one process of many. Loads torch when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from projects.msta.apis.cli import ConfigError, merge_options, read_config, set_work_dir
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train as ``tools/train.py`` was asked to."""
+    cfg = make_train_config(args)
+    _launch_environment(args)
+    _import_parts(cfg)
+    if args.amp:
+        use_mixed_precision(cfg)
+    with_group = join_processes(cfg)
+    try:
+        build_runner(cfg).train()
+    finally:
+        if with_group:
+            _leave_processes()
+
+
+def test(args: argparse.Namespace) -> dict[str, float]:
+    """Test as ``tools/test.py`` was asked to; give the metrics."""
+    cfg = make_test_config(args)
+    _launch_environment(args)
+    _import_parts(cfg)
+    with_group = join_processes(cfg)
+    try:
+        runner = build_runner(cfg)
+        # The Runner initialises weights only before training; the frozen foundation needs its own.
+        unwrap(runner.model).init_weights()
+        metrics = runner.test()
+        if args.dump is not None and runner.rank == 0:
+            Path(_partial(args.dump)).replace(args.dump)
+        return metrics
+    finally:
+        if with_group:
+            _leave_processes()
+
+
+def make_train_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge the arguments of ``tools/train.py`` into it."""
+    cfg = read_config(args.config)
+    cfg.launcher = args.launcher
+    set_work_dir(cfg, args.config, args.work_dir)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.auto_scale_lr:
+        if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
+            raise ConfigError(
+                f'--auto-scale-lr: {args.config} does not say for which batch its rate was chosen; '
+                'set auto_scale_lr=dict(base_batch_size=...)'
+            )
+        cfg.auto_scale_lr.enable = True
+    randomness = {
+        'seed': args.seed,
+        'diff_rank_seed': args.diff_rank_seed or None,
+        'deterministic': args.deterministic or None,
+    }
+    given = {key: value for key, value in randomness.items() if value is not None}
+    cfg.randomness = {**(cfg.get('randomness') or {}), **given}
+    merge_options(cfg, args.cfg_options)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = find_resumable(cfg.work_dir, args.resume)
+    if cfg.randomness.get('deterministic'):
+        # cuBLAS is deterministic only with a fixed workspace, read when CUDA starts.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    return cfg
+
+
+def make_test_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge the arguments of ``tools/test.py`` into it."""
+    cfg = read_config(args.config)
+    cfg.launcher = args.launcher
+    set_work_dir(cfg, args.config, args.work_dir)
+    if args.dump is not None:
+        if not args.dump.endswith(('.pkl', '.pickle')):
+            raise ConfigError(f'--dump {args.dump}: the file name must end in .pkl or .pickle')
+        evaluators = cfg.get('test_evaluator') or []
+        evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
+        dump = {'type': 'DumpResults', 'out_file_path': _partial(args.dump)}
+        cfg.test_evaluator = [*evaluators, dump]
+    merge_options(cfg, args.cfg_options)
+    cfg.resume = False
+    cfg.load_from = None
+    if args.checkpoint.lower() != 'none':
+        cfg.load_from = str(check_checkpoint(args.checkpoint))
+    if 'descriptions' in cfg.get('model', {}):
+        cfg.model.descriptions = None  # only the training loss reads them
+    return cfg
+
+
+def check_checkpoint(path: str | Path) -> Path:
+    """Check that a checkpoint is there and whole, before anything long begins.
+
+    Raises:
+        FileNotFoundError: If it is missing, naming the checkpoints of its folder.
+        ConfigError: If it is not a PyTorch file, or cut off.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
+        hint = f'; {path.parent} has {", ".join(near)}' if near else ''
+        raise FileNotFoundError(f'no checkpoint {path}{hint}')
+    if not zipfile.is_zipfile(path):
+        raise ConfigError(f'{path} is not a PyTorch checkpoint, or was cut off while being copied')
+    return path
+
+
+def find_resumable(work_dir: str | Path, resume: str) -> str | None:
+    """Find the checkpoint to continue from.
+
+    Args:
+        work_dir: Where training keeps its checkpoints.
+        resume: A checkpoint, or ``'auto'`` for the newest whole one in ``work_dir``; if that has
+            none, training starts from the beginning (None).
+    """
+    if resume != 'auto':
+        return str(check_checkpoint(resume))
+    folder = Path(work_dir)
+    pointer = folder / 'last_checkpoint'
+    candidates = []
+    if pointer.is_file():
+        # Looked for in the folder: the pointer holds an absolute path, which moving it outdates.
+        candidates.append(folder / Path(pointer.read_text(encoding='utf-8').strip()).name)
+    candidates += sorted(folder.glob('epoch_*.pth'), key=_epoch, reverse=True)
+    return next((str(path) for path in candidates if zipfile.is_zipfile(path)), None)
+
+
+def _epoch(path: Path) -> int:
+    number = path.stem.removeprefix('epoch_')
+    return int(number) if number.isdigit() else -1
+
+
+def _partial(path: str) -> str:
+    target = Path(path)
+    return str(target.with_name(f'.partial-{target.name}'))
+
+
+def _launch_environment(args: argparse.Namespace) -> None:
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+
+def _import_parts(cfg: Config) -> None:
+    """Import what the config asks for: this loads torch and registers the project's parts."""
+    imports = cfg.get('custom_imports')
+    if imports:
+        import_modules_from_strings(**imports)
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Switch the config's optimizer wrapper to mixed precision: float16 on a GPU, else bfloat16."""
+    import torch
+
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+        raise ConfigError(
+            f'--amp cannot change the optimizer wrapper {kind}; leave --amp out, or set '
+            "optim_wrapper.type='OptimWrapper'"
+        )
+    if torch.cuda.is_available():
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        wrapper.type = 'CPUAmpOptimWrapper'
+
+
+def join_processes(cfg: Config) -> bool:
+    """Join the other processes where there is no GPU; give whether that was done here.
+
+    With GPUs the Runner does it. Without, its way asks for a device that torch's CPU build does
+    not have, and hands the model wrapper a GPU's number.
+    """
+    import torch
+
+    if cfg.launcher == 'none' or torch.cuda.is_available():
+        return False
+    if cfg.launcher != 'pytorch':
+        raise ConfigError(
+            f'--launcher {cfg.launcher} needs GPUs, and PyTorch sees none here; without them use '
+            'tools/dist_train.sh or tools/dist_test.sh'
+        )
+    missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR') if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f'--launcher pytorch: {", ".join(missing)} not set; start the tool with '
+            'tools/dist_train.sh or tools/dist_test.sh'
+        )
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'device_ids': None,
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+    }
+    return True
+
+
+def _leave_processes() -> None:
+    import torch
+
+    torch.distributed.destroy_process_group()
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner a config asks for (``runner_type``), by default MMEngine's."""
+    from mmaction.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def unwrap(model: Any) -> Any:
+    """Give the model inside a distributed wrapper."""
+    from mmengine.model import is_model_wrapper
+
+    return model.module if is_model_wrapper(model) else model
