@@ -1,0 +1,192 @@
+"""Every answer ever paid for, in one SQLite file that survives a kill at any moment."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+
+from projects.msta.descriptions.schema import DescriptionError
+
+_VERSION = 1
+_TABLES = """
+CREATE TABLE answers (
+    key TEXT NOT NULL, attempt INTEGER NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
+    prompt_version TEXT NOT NULL, parameters TEXT NOT NULL, endpoint TEXT NOT NULL,
+    content TEXT NOT NULL, finish_reason TEXT, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, seconds REAL NOT NULL, created TEXT NOT NULL,
+    PRIMARY KEY (key, attempt));
+CREATE TABLE dialects (
+    endpoint TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
+    PRIMARY KEY (endpoint, model));
+CREATE TABLE batches (
+    token TEXT PRIMARY KEY, id TEXT, endpoint TEXT NOT NULL, state TEXT NOT NULL,
+    created TEXT NOT NULL);
+CREATE TABLE batch_items (
+    token TEXT NOT NULL, key TEXT NOT NULL, question TEXT NOT NULL,
+    PRIMARY KEY (token, key));
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: request ``key`` for the ``attempt``-th time, from 0."""
+
+    key: str
+    attempt: int
+    label: str
+    model: str
+    prompt_version: str
+    parameters: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Row(Question):
+    """A question and its answer."""
+
+    content: str
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    created: str
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """A batch as known here; ``id`` is None while its creation is not confirmed."""
+
+    token: str
+    id: str | None
+    endpoint: str
+    state: str
+    created: str
+
+
+class Cache:
+    """The answers, what the endpoints accept, and the batches under way.
+
+    Every method commits before it returns, and may be called from any thread.
+
+    Raises:
+        DescriptionError: a file that is no such cache.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # The default rollback journal with full syncing: unlike WAL it works on network disks.
+            self._database = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            with self._transaction() as database:
+                # The write lock first: of two new processes only one makes the tables.
+                version = database.execute('PRAGMA user_version').fetchone()[0]
+                if version == 0:
+                    for statement in filter(str.strip, _TABLES.split(';')):
+                        database.execute(statement)
+                    database.execute(f'PRAGMA user_version = {_VERSION}')
+        except (sqlite3.Error, OSError) as error:
+            raise DescriptionError(
+                f'{self.path} cannot be used as the cache of answers: {error}; give another file '
+                'with --cache'
+            ) from None
+        if version not in (0, _VERSION):
+            raise DescriptionError(
+                f'{self.path} was written by another version of this program (form {version}, '
+                f'here {_VERSION}): give another file with --cache'
+            )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> 'Cache':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._database:
+            self._database.execute('BEGIN IMMEDIATE')
+            yield self._database
+
+    def store(self, rows: Iterable[Row]) -> None:
+        """Add answers; one that is there already stays as it is."""
+        places = ', '.join('?' * len(Row.__dataclass_fields__))
+        with self._transaction() as database:
+            database.executemany(
+                f'INSERT OR IGNORE INTO answers VALUES ({places})', [astuple(row) for row in rows]
+            )
+
+    def answers(self, keys: Iterable[str]) -> dict[str, list[Row]]:
+        """Return the answers to each of the requests, in the order of the attempts."""
+        found: dict[str, list[Row]] = {key: [] for key in keys}
+        with self._transaction() as database:
+            for values in database.execute('SELECT * FROM answers ORDER BY key, attempt'):
+                row = Row(*values)
+                if row.key in found:
+                    found[row.key].append(row)
+        return found
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop all answers to these requests."""
+        with self._transaction() as database:
+            database.executemany('DELETE FROM answers WHERE key = ?', [(key,) for key in keys])
+
+    def dialect(self, endpoint: str, model: str) -> dict[str, object] | None:
+        """Return what was found out about an endpoint, if anything."""
+        with self._transaction() as database:
+            row = database.execute(
+                'SELECT settings FROM dialects WHERE endpoint = ? AND model = ?', (endpoint, model)
+            ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def store_dialect(self, endpoint: str, model: str, settings: dict[str, object]) -> None:
+        with self._transaction() as database:
+            database.execute(
+                'INSERT OR REPLACE INTO dialects VALUES (?, ?, ?)',
+                (endpoint, model, json.dumps(settings)),
+            )
+
+    def batches(self, endpoint: str) -> list[BatchRecord]:
+        """Return the batches of an endpoint that are not collected yet, oldest first."""
+        with self._transaction() as database:
+            rows = database.execute(
+                "SELECT * FROM batches WHERE endpoint = ? AND state != 'collected' "
+                'ORDER BY created, token',
+                (endpoint,),
+            ).fetchall()
+        return [BatchRecord(*row) for row in rows]
+
+    def batch_items(self, token: str) -> dict[str, Question]:
+        """Return the questions in a batch, by key."""
+        with self._transaction() as database:
+            rows = database.execute(
+                'SELECT key, question FROM batch_items WHERE token = ?', (token,)
+            ).fetchall()
+        return {key: Question(**json.loads(question)) for key, question in rows}
+
+    def begin_batch(self, record: BatchRecord, questions: Iterable[Question]) -> None:
+        """Note a batch that is about to be created."""
+        with self._transaction() as database:
+            database.execute('INSERT INTO batches VALUES (?, ?, ?, ?, ?)', astuple(record))
+            database.executemany(
+                'INSERT INTO batch_items VALUES (?, ?, ?)',
+                [(record.token, item.key, json.dumps(asdict(item))) for item in questions],
+            )
+
+    def update_batch(self, token: str, state: str, batch_id: str | None = None) -> None:
+        """Set a batch's state, and its id once that is known."""
+        with self._transaction() as database:
+            database.execute(
+                'UPDATE batches SET state = ?, id = COALESCE(?, id) WHERE token = ?',
+                (state, batch_id, token),
+            )

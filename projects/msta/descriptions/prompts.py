@@ -1,0 +1,175 @@
+"""What the language model is asked. Any change here changes ``PROMPT_HASH``, and so the answers."""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from projects.msta.descriptions.forms import STYLES, Demand
+
+PROMPT_VERSION = '1'
+
+SYSTEM = (
+    'You write short visual descriptions of human actions. A video-language model compares them '
+    'with videos to tell actions apart, so only what a camera can see is of use: places, objects, '
+    'tools, body parts, poses and movements. You answer in English with one JSON object and '
+    'nothing else.'
+)
+
+USER = """\
+Action: "{name}"
+
+Write exactly {num} spatial and exactly {num} temporal descriptions of this action, as the JSON \
+object {{"spatial": [{num} strings], "temporal": [{num} strings]}}.
+
+spatial: what one still frame of the action shows. Each is {spatial_what} about one aspect: the \
+place, the objects or tools in use, or the pose and body parts of the people. Put what is most \
+typical of this action first. {spatial_form}
+temporal: the steps of the action in the order in which they happen, from its first movement to \
+its result. Each is {temporal_what} that says what moves and how. {temporal_form}
+
+Rules:
+- At most {spatial_words} words for a spatial and {temporal_words} for a temporal description{case}.
+- Concrete and specific: a description that fits many actions, such as "energetic movements" or \
+"a person concentrating", is of no use.
+- Only what can be seen: no moods, sounds, opinions, purposes, nor the camera or the video itself.
+- Do not merely repeat or rephrase the name of the action, and say nothing twice, neither within a \
+list nor across the two.
+{hints}
+For another action, "lighting a paper lantern", and two of each, a good answer is:
+{example}"""
+
+OPEN_OBJECT = """\
+- "something" in the name stands for any everyday object: name none, describe hands, positions and \
+movements instead.
+"""
+
+CONTRAST = """\
+- The same data set has the actions {others}. Choose what tells "{name}" from them, and name none \
+of them.
+"""
+
+CORRECTION = """\
+That answer cannot be used:
+{reasons}
+Answer again with the whole JSON object: exactly {num} spatial and exactly {num} temporal \
+descriptions, corrected, and nothing else."""
+
+_PHRASE_EXAMPLE = {
+    'spatial': [
+        'two hands around a thin paper shell with a small flame inside',
+        'a warm orange glow on faces at night',
+    ],
+    'temporal': [
+        'holding a burning match to the wick',
+        'letting the lit lantern rise out of both hands',
+    ],
+}
+_SENTENCE_EXAMPLE = {
+    'spatial': [
+        'Two hands hold a thin paper shell with a small flame inside.',
+        'A warm orange glow lights up faces at night.',
+    ],
+    'temporal': [
+        'A burning match is held to the wick until it catches fire.',
+        'Both hands let go and the lit lantern rises into the dark sky.',
+    ],
+}
+_STOP_WORDS = (
+    'a an the of in on at to into onto from with without by for and or not is it its so that '
+    'something one up down off out over some other person using doing'
+)
+_MIN_KINSHIP = 0.2
+
+
+def answer_schema(num: int) -> dict[str, Any]:
+    """Return the JSON schema of an answer with ``num`` descriptions of each kind."""
+    texts = {'type': 'array', 'items': {'type': 'string'}, 'minItems': num, 'maxItems': num}
+    return {
+        'type': 'object',
+        'properties': {'spatial': texts, 'temporal': texts},
+        'required': ['spatial', 'temporal'],
+        'additionalProperties': False,
+    }
+
+
+def build_messages(demand: Demand, others: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Return the messages that ask for one class; ``others`` are names it must differ from."""
+    free = demand.style == 'free'
+    hints = OPEN_OBJECT if 'something' in demand.name else ''
+    if others:
+        quoted = ', '.join(f'"{other}"' for other in others)
+        hints += CONTRAST.format(others=quoted, name=demand.name)
+    style = STYLES[demand.style]
+    user = USER.format(
+        name=demand.name,
+        num=demand.num,
+        spatial_what='a complete sentence' if free else 'a noun phrase',
+        temporal_what='a complete sentence' if free else 'a phrase with an "-ing" verb',
+        spatial_form='' if free else _form_hint(style.spatial, demand.name),
+        temporal_form='' if free else _form_hint(style.temporal, demand.name),
+        spatial_words=demand.max_words('spatial'),
+        temporal_words=demand.max_words('temporal'),
+        case='' if free else ', in lower case and without a full stop',
+        hints=hints,
+        example=json.dumps(_SENTENCE_EXAMPLE if free else _PHRASE_EXAMPLE),
+    )
+    return [{'role': 'system', 'content': SYSTEM}, {'role': 'user', 'content': user}]
+
+
+def build_correction(
+    messages: Sequence[dict[str, str]], answer: str, reasons: Sequence[str], num: int
+) -> list[dict[str, str]]:
+    """Return the messages that ask again after an answer was turned down for ``reasons``."""
+    lines = '\n'.join(f'- {reason}' for reason in reasons)
+    return [
+        *messages,
+        # Some endpoints refuse an empty turn of the assistant; a long ramble is no help either.
+        {'role': 'assistant', 'content': answer[:4000] or '(no answer)'},
+        {'role': 'user', 'content': CORRECTION.format(reasons=lines, num=num)},
+    ]
+
+
+def nearest_names(names: Sequence[str], count: int) -> list[list[str]]:
+    """Return for each class name up to ``count`` others that share its telling words.
+
+    A shared word counts the more, the fewer classes have it: "playing" makes no two classes of
+    Kinetics alike, "guitar" does.
+    """
+    words = [_content_words(name) for name in names]
+    frequency = Counter(word for own in words for word in own)
+    weight = {word: math.log(1 + len(names) / times) for word, times in frequency.items()}
+
+    def kinship(own: frozenset[str], other: frozenset[str]) -> float:
+        # fsum, as a plain sum's last bits depend on the order, and a set's on the process.
+        shared = math.fsum(weight[word] for word in own & other)
+        return shared / math.fsum(weight[word] for word in own | other) if shared else 0.0
+
+    nearest = []
+    for index, own in enumerate(words):
+        scored = [(-kinship(own, other), at) for at, other in enumerate(words) if at != index]
+        close = sorted(entry for entry in scored if entry[0] <= -_MIN_KINSHIP)
+        nearest.append([names[at] for _, at in close[:count]])
+    return nearest
+
+
+def _content_words(name: str) -> frozenset[str]:
+    # Five letters stand for the stem: "juggling balls" and "juggle ball" share both words.
+    found = re.findall(r"[a-z']+", name.lower())
+    return frozenset(word[:5] for word in found if word not in _STOP_WORDS.split())
+
+
+def _form_hint(form: str, name: str) -> str:
+    return 'It completes: "{}"'.format(form.replace('{name}', name).replace('{phrase}', '...'))
+
+
+def _prompt_hash() -> str:
+    parts = [SYSTEM, USER, OPEN_OBJECT, CONTRAST, CORRECTION, _PHRASE_EXAMPLE, _SENTENCE_EXAMPLE]
+    parts += [answer_schema(2), {key: [s.spatial, s.temporal] for key, s in STYLES.items()}]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+PROMPT_HASH = _prompt_hash()

@@ -1,0 +1,394 @@
+"""A local HTTP server that speaks the chat-completions, files and batches endpoints, with faults.
+
+Runs in a thread of the tests (``LanguageModelServer``) or as a program of its own::
+
+    python -m tests.descriptions.server --latency 0.2 --faults 0.3
+
+It answers as a language model would: two lists of phrases, always the same ones for a class. Faults
+of the answer's content depend on the class and on whether this is a correction, so that a run that
+was interrupted sees the same answers as one that was not; faults of the connection are drawn anew
+each time.
+"""
+
+import argparse
+import email
+import hashlib
+import json
+import random
+import re
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CONNECTION_FAULTS = (
+    '429', '429 retry-after', '429 date', '500', '502', '503', 'drop', 'hang', 'cut body', 'no json',
+)  # fmt: skip
+CONTENT_FAULTS = (
+    'truncated', 'count', 'refusal', 'duplicate', 'language', 'chinese', 'long', 'markdown', 'meta',
+    'name only', 'empty', 'nothing', 'types', 'length',
+)  # fmt: skip
+
+PLACES = ['kitchen', 'garden', 'stadium', 'workshop', 'beach', 'office', 'forest', 'bathroom', 'stage', 'street']
+OBJECTS = ['wooden board', 'red rope', 'metal bowl', 'blue towel', 'long stick', 'glass jar', 'leather strap']
+VERBS = ['lifting', 'turning', 'pushing', 'pulling', 'lowering', 'swinging', 'pressing', 'folding']
+PARTS = ['both hands', 'the left arm', 'bent knees', 'the fingertips', 'one shoulder', 'the right foot']
+
+
+@dataclass
+class Behaviour:
+    """What the server does; tests change it between requests.
+
+    Attributes:
+        latency_sec: the time an answer takes.
+        connection_faults: share of requests that meet one of ``connection_kinds``.
+        content_faults: share of the classes whose first answers are bad, one way or another.
+        stubborn: classes whose answers are always bad, with the kind of fault.
+        refused: fields that give a 400, with the message.
+        key: the key to ask for, or None.
+        hang_sec: how long a hanging request hangs.
+        batch_polls: how often a batch is reported as in progress before it completes.
+    """
+
+    latency_sec: float = 0.0
+    connection_faults: float = 0.0
+    connection_kinds: tuple[str, ...] = CONNECTION_FAULTS
+    content_faults: float = 0.0
+    content_kinds: tuple[str, ...] = CONTENT_FAULTS
+    stubborn: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    status: dict | None = None
+    hang_sec: float = 5.0
+    retry_after: str = '0.05'
+    batch_polls: int = 1
+    batch_cut: bool = False
+    echo_key: bool = False
+
+
+class LanguageModelServer:
+    """The server and a record of what it was asked.
+
+    Attributes:
+        log: one entry a chat request: class name, outcome, whether it was a correction, body.
+    """
+
+    def __init__(self, behaviour: Behaviour | None = None, port: int = 0):
+        self.behaviour = behaviour or Behaviour()
+        self.log: list[dict] = []
+        self.lock = threading.Lock()
+        self.random = random.Random(7)
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, dict] = {}
+        self.fail_once: dict[str, str] = {}
+        self._http = ThreadingHTTPServer(('127.0.0.1', port), Handler, bind_and_activate=False)
+        self._http.request_queue_size = 128
+        self._http.daemon_threads = True
+        self._http.server_bind()
+        self._http.server_activate()
+        self._http.owner = self
+        self.url = f'http://127.0.0.1:{self._http.server_address[1]}/v1'
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def outcomes(self, name: str | None = None) -> list[str]:
+        with self.lock:
+            return [entry['outcome'] for entry in self.log if name in (None, entry['name'])]
+
+    def record(self, name, outcome, body, correction):
+        entry = {'name': name, 'outcome': outcome, 'body': body, 'correction': correction}
+        with self.lock:
+            self.log.append(entry)
+
+    def draw_connection_fault(self) -> str | None:
+        with self.lock:
+            if self.random.random() < self.behaviour.connection_faults:
+                return self.random.choice(self.behaviour.connection_kinds)
+        return None
+
+
+def good_phrases(name: str, num: int) -> dict[str, list[str]]:
+    """Return phrases that pass every check, always the same for a class."""
+    draw = random.Random(name)
+    places, objects = draw.sample(PLACES, len(PLACES)), draw.sample(OBJECTS, len(OBJECTS))
+    verbs, parts = draw.sample(VERBS, len(VERBS)), draw.sample(PARTS, len(PARTS))
+    spatial = [f'a {objects[i % 7]} in a {places[i % 10]}' for i in range(num)]
+    temporal = [f'{verbs[i % 8]} it with {parts[i % 6]}' for i in range(num)]
+    return {'spatial': spatial, 'temporal': temporal}
+
+
+def content_fault(name: str, correction: bool, behaviour: Behaviour) -> str | None:
+    """Return the fault of a class's answers; corrections are bad half as often."""
+    if name in behaviour.stubborn:
+        return behaviour.stubborn[name]
+    digest = hashlib.sha256(f'{name} {correction}'.encode()).digest()
+    share = behaviour.content_faults * (0.5 if correction else 1.0)
+    if digest[0] / 256 >= share:
+        return None
+    if correction:
+        # A correction that is asked for twice is the same question, so it must be good in the end.
+        return None
+    return behaviour.content_kinds[digest[1] % len(behaviour.content_kinds)]
+
+
+def spoil(kind: str | None, name: str, num: int) -> str:
+    """Return the answer's text, with the given fault."""
+    data = good_phrases(name, num)
+    text = json.dumps(data)
+    if kind is None:
+        return text
+    spoiled: dict[str, dict] = {
+        'count': {**data, 'spatial': [*data['spatial'], 'one more thing on top']},
+        'duplicate': {**data, 'temporal': [data['temporal'][0]] * num},
+        'language': {**data, 'spatial': ['una persona con el pelo en la mano'] * num,
+                     'temporal': ['levantar el brazo con la mano en el aire por favor'] * num},
+        'chinese': {**data, 'spatial': ['一个人在厨房里' + str(i) for i in range(num)]},
+        'long': {**data, 'spatial': ['a very long view of ' + 'many different things ' * 30] * num},
+        'markdown': {**data, 'spatial': [f'**{text}** shown' for text in data['spatial']]},
+        'meta': {**data, 'spatial': ['as an AI I cannot watch videos'] * num},
+        'name only': {**data, 'temporal': [f'the {name}'] * num},
+        'empty': {**data, 'spatial': [''] * num},
+        'types': {**data, 'spatial': [{'text': text} for text in data['spatial']]},
+        'extra keys': {**data, 'note': 'hello', 'confidence': 1},
+    }  # fmt: skip
+    if kind in spoiled:
+        return json.dumps(spoiled[kind], ensure_ascii=False)
+    return {
+        'truncated': text[: len(text) // 2],
+        'length': text[: len(text) // 2],
+        'refusal': "I'm sorry, but I cannot help with that.",
+        'nothing': '',
+        'fenced': f'Sure! Here you go:\n```json\n{text}\n```\nHope this helps!',
+        'thinking': f'<think>Maybe {{"spatial": ["x"]}}?</think>\n{text}',
+        'numbered': json.dumps({key: [f'{i}. "{t}."' for i, t in enumerate(data[key], 1)]
+                                for key in data}),
+        'sentences': json.dumps({
+            'spatial': [f'A video about {t}.' for t in data['spatial']],
+            'temporal': [f'A video of {name} generally involves the following step: {t}, '
+                         'which is a sub-step.' for t in data['temporal']]}),
+    }[kind]  # fmt: skip
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection; HTTP/1.1, so that clients may keep it open."""
+
+    protocol_version = 'HTTP/1.1'
+    disable_nagle_algorithm = True
+
+    @property
+    def owner(self) -> LanguageModelServer:
+        return self.server.owner
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self.owner.behaviour
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status: int, data, headers=None):
+        payload = data if isinstance(data, bytes) else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(payload)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def error(self, status: int, message: str, headers=None, **details):
+        if self.behaviour.echo_key:
+            message += f' (you sent {self.headers.get("Authorization")})'
+        self.reply(status, {'error': {'message': message, 'type': 'error', **details}}, headers)
+
+    def do_GET(self):
+        path = self.path.partition('?')[0]
+        if path == '/v1/models':
+            self.reply(200, {'object': 'list', 'data': [
+                {'id': 'writer', 'object': 'model', 'created': 0, 'owned_by': 'x'}]})  # fmt: skip
+        elif path == '/log':
+            with self.owner.lock:
+                self.reply(200, self.owner.log)
+        elif path == '/v1/batches':
+            batches = list(self.owner.batches.values())
+            self.reply(200, {'object': 'list', 'data': batches, 'has_more': False})
+        elif match := re.fullmatch(r'/v1/batches/(\w+)', path):
+            self.reply(200, self.poll_batch(match[1]))
+        elif match := re.fullmatch(r'/v1/files/(\w+)/content', path):
+            self.reply(200, self.owner.files[match[1]])
+        else:
+            self.error(404, f'no such path {path}')
+
+    def do_POST(self):
+        content = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        key = self.behaviour.key
+        if key and self.headers.get('Authorization') != f'Bearer {key}':
+            self.error(401, 'Incorrect API key provided', code='invalid_api_key')
+        elif self.path == '/v1/chat/completions':
+            self.chat(json.loads(content))
+        elif self.path == '/v1/files':
+            self.store_file(content)
+        elif self.path == '/v1/batches':
+            self.create_batch(json.loads(content))
+        else:
+            self.error(404, f'no such path {self.path}')
+
+    def chat(self, body: dict):
+        name, _, correction = read_prompt(body)
+        fixed = self.behaviour.status
+        fault = self.owner.draw_connection_fault()
+        refusal = find_refusal(body, self.behaviour)
+        if fixed:
+            self.owner.record(name, str(fixed['status']), body, correction)
+            self.error(**fixed)
+        elif refusal:
+            self.owner.record(name, '400', body, correction)
+            self.error(400, refusal['message'], param=refusal['param'])
+        elif fault:
+            self.owner.record(name, fault, body, correction)
+            self.fail(fault)
+        else:
+            time.sleep(self.behaviour.latency_sec)
+            outcome, completion = complete(body, self.behaviour)
+            self.owner.record(name, outcome, body, correction)
+            self.reply(200, completion)
+
+    def fail(self, fault: str):
+        if fault == '429':
+            self.error(429, 'Rate limit reached')
+        elif fault == '429 retry-after':
+            self.error(429, 'slow down', {'Retry-After': self.behaviour.retry_after})
+        elif fault == '429 date':
+            self.error(429, 'slow down', {'Retry-After': formatdate(time.time(), usegmt=True)})
+        elif fault in ('500', '502', '503'):
+            self.reply(int(fault), b'<html>bad gateway</html>')
+        elif fault == 'no json':
+            self.reply(200, b'<html>welcome to this hotel network</html>')
+        else:
+            if fault == 'hang':
+                time.sleep(self.behaviour.hang_sec)
+            elif fault == 'cut body':
+                self.send_response(200)
+                self.send_header('Content-Type', 'application/json')
+                self.send_header('Content-Length', '1000')
+                self.end_headers()
+                self.wfile.write(b'{"id": "1", "choices": [')
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def store_file(self, content: bytes):
+        head = f'Content-Type: {self.headers["Content-Type"]}\r\n\r\n'.encode()
+        message = email.message_from_bytes(head + content)
+        parts = {part.get_param('name', header='content-disposition'): part
+                 for part in message.get_payload()}  # fmt: skip
+        identifier = f'file{len(self.owner.files)}'
+        self.owner.files[identifier] = parts['file'].get_payload(decode=True)
+        self.reply(200, {'id': identifier, 'object': 'file', 'bytes': len(content), 'created_at': 0,
+                         'filename': 'requests.jsonl', 'purpose': 'batch', 'status': 'processed'})  # fmt: skip
+
+    def create_batch(self, request: dict):
+        identifier = f'batch{len(self.owner.batches)}'
+        self.owner.batches[identifier] = {
+            'id': identifier, 'object': 'batch', 'endpoint': request['endpoint'], 'created_at': 0,
+            'input_file_id': request['input_file_id'], 'completion_window': '24h', 'polls': 0,
+            'status': 'validating', 'metadata': request.get('metadata'),
+        }  # fmt: skip
+        if self.owner.fail_once.pop('batch', None):
+            # Created, but the client never hears of it.
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.reply(200, self.owner.batches[identifier])
+
+    def poll_batch(self, identifier: str) -> dict:
+        batch = self.owner.batches[identifier]
+        batch['polls'] += 1
+        if batch['polls'] <= self.behaviour.batch_polls:
+            batch['status'] = 'in_progress'
+        elif batch['status'] != 'completed':
+            self.run_batch(batch)
+        return batch
+
+    def run_batch(self, batch: dict):
+        lines = self.owner.files[batch['input_file_id']].decode().splitlines()
+        good, bad = [], []
+        for number, request in enumerate(map(json.loads, lines)):
+            name, _, correction = read_prompt(request['body'])
+            refusal = find_refusal(request['body'], self.behaviour)
+            outcome, completion = complete(request['body'], self.behaviour)
+            self.owner.record(name, '400' if refusal else outcome, request['body'], correction)
+            response = {'status_code': 400 if refusal else 200,
+                        'body': {'error': refusal} if refusal else completion}  # fmt: skip
+            line = {'id': f'r{number}', 'custom_id': request['custom_id'], 'response': response,
+                    'error': None}  # fmt: skip
+            (bad if refusal else good).append(json.dumps(line))
+        if self.behaviour.batch_cut and good:
+            good[-1] = good[-1][:50]
+        for kind, results in (('output', good), ('error', bad)):
+            if results:
+                batch[f'{kind}_file_id'] = f'{kind}{batch["id"]}'
+                self.owner.files[f'{kind}{batch["id"]}'] = '\n'.join(results).encode()
+        total = {'total': len(lines), 'completed': len(good), 'failed': len(bad)}
+        batch.update(status='completed', request_counts=total)
+
+
+def read_prompt(body: dict) -> tuple[str, int, bool]:
+    """Return the class asked for, how many descriptions, and whether this is a correction."""
+    prompt = body['messages'][1]['content']
+    name = re.search(r'Action: "(.*)"\n', prompt)[1]
+    num = int(re.search(r'exactly (\d+) spatial', prompt)[1])
+    return name, num, len(body['messages']) > 2
+
+
+def find_refusal(body: dict, behaviour: Behaviour) -> dict | None:
+    kind = (body.get('response_format') or {}).get('type')
+    for param, message in behaviour.refused.items():
+        if param in body or param == kind:
+            return {'message': message, 'param': param if param in body else None, 'code': None}
+    return None
+
+
+def complete(body: dict, behaviour: Behaviour) -> tuple[str, dict]:
+    """Return the outcome's name and the completion."""
+    name, num, correction = read_prompt(body)
+    kind = content_fault(name, correction, behaviour)
+    text = spoil(kind, name, num)
+    prompt_tokens = sum(len(message['content']) for message in body['messages']) // 4
+    return kind or 'good', {
+        'id': 'chat', 'object': 'chat.completion', 'created': 0, 'model': body['model'],
+        'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text},
+                     'finish_reason': 'length' if kind == 'length' else 'stop'}],
+        'usage': {'prompt_tokens': prompt_tokens, 'completion_tokens': len(text) // 4,
+                  'total_tokens': prompt_tokens + len(text) // 4},
+    }  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--port', type=int, default=0)
+    parser.add_argument('--latency', type=float, default=0.0)
+    parser.add_argument('--faults', type=float, default=0.0, help='share of faulty requests')
+    arguments = parser.parse_args()
+    behaviour = Behaviour(
+        latency_sec=arguments.latency,
+        connection_faults=arguments.faults / 2,
+        content_faults=arguments.faults / 2,
+    )
+    with LanguageModelServer(behaviour, arguments.port) as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == '__main__':
+    main()
