@@ -111,6 +111,11 @@ class MSTAVideoDataset(VideoDataset):
         super().get_subset_(indices)
         self._start_account()
 
+    def get_subset(self, indices: Sequence[int] | int) -> MSTAVideoDataset:
+        subset = super().get_subset(indices)
+        subset._start_account()
+        return subset
+
     def _start_account(self) -> None:
         infos = [self.get_data_info(idx) for idx in range(len(self))]
         self._classes = np.array([info['label'] for info in infos])
