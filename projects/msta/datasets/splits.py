@@ -1,0 +1,119 @@
+"""Subsets of videos and of classes: seeded, and independent of the order of the list. No torch."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from .annotations import AnnotationError, Video
+from .sources import ClassIndex, normalise
+
+# Kinetics-400 classes that Kinetics-600 renamed; with them, 220 classes of K600 are new.
+KINETICS600_RENAMED = {
+    'baby waking up': 'waking up',
+    'balloon blowing': 'inflating balloons',
+    'changing wheel': 'changing wheel (not on bike)',
+    'cooking sausages': 'cooking sausages (not on barbeque)',
+    'dying hair': 'dyeing hair',
+    'garbage collecting': 'person collecting garbage',
+    'hugging': 'hugging (not baby)',
+    'making bed': 'making the bed',
+    'opening bottle': 'opening bottle (not wine)',
+    'throwing ball': 'throwing ball (not baseball or American football)',
+    'tying tie': 'tying necktie',
+}
+
+
+def class_counts(videos: Iterable[Video]) -> Counter[int]:
+    """Videos of each class index."""
+    return Counter(video.label for video in videos)
+
+
+def few_shot(
+    videos: Sequence[Video], shots: int, seed: int, allow_fewer: bool = False
+) -> list[Video]:
+    """`shots` videos of each class, drawn with `seed`; fewer shots are a subset of more.
+
+    Raises:
+        AnnotationError: a class has fewer videos, unless `allow_fewer`.
+    """
+    if shots < 1:
+        raise ValueError(f'shots must be 1 or more, got {shots}')
+    by_class: dict[int, list[Video]] = defaultdict(list)
+    for video in sorted(set(videos), key=lambda video: video.path):
+        by_class[video.label].append(video)
+    short = {label: len(found) for label, found in by_class.items() if len(found) < shots}
+    if short and not allow_fewer:
+        label, count = min(short.items(), key=lambda item: (item[1], item[0]))
+        raise AnnotationError(
+            f'{len(short)} classes have fewer than {shots} videos (class {label} has {count}); '
+            'ask for fewer shots, or allow classes to have fewer (--allow-fewer)'
+        )
+    chosen = []
+    for label in sorted(by_class):
+        # A generator a class: its draw does not depend on the other classes.
+        rng = random.Random(f'{seed}/{label}')
+        chosen += rng.sample(by_class[label], len(by_class[label]))[:shots]
+    return chosen
+
+
+def restrict(videos: Iterable[Video], classes: Sequence[int]) -> list[Video]:
+    """The videos of `classes`, relabelled by the place in it."""
+    place = {label: position for position, label in enumerate(classes)}
+    return [Video(video.path, place[video.label]) for video in videos if video.label in place]
+
+
+def base_and_novel(videos: Iterable[Video], num_classes: int) -> tuple[list[int], list[int]]:
+    """Halve the classes: base, the more frequent (one more if odd), and novel; in index order.
+
+    Equally frequent classes go by their index.
+    """
+    counts = class_counts(videos)
+    order = sorted(range(num_classes), key=lambda label: (-counts[label], label))
+    half = (num_classes + 1) // 2
+    return sorted(order[:half]), sorted(order[half:])
+
+
+def unseen_classes(labels: Sequence[str], seen: Sequence[str]) -> list[int]:
+    """Indices of the classes of `labels` that are not in `seen`, K600's new names considered."""
+    known = {normalise(name) for name in seen}
+    known |= {normalise(new) for old, new in KINETICS600_RENAMED.items() if normalise(old) in known}
+    return [index for index, name in enumerate(labels) if normalise(name) not in known]
+
+
+def class_sample(classes: Sequence[int], size: int, seed: int) -> list[int]:
+    """`size` of the classes, drawn with `seed`, in index order."""
+    if not 1 <= size <= len(classes):
+        raise AnnotationError(f'cannot draw {size} classes of {len(classes)}')
+    return sorted(random.Random(f'classes/{seed}').sample(sorted(classes), size))
+
+
+def train_val(
+    videos: Sequence[Video], fraction: float, seed: int
+) -> tuple[list[Video], list[Video]]:
+    """Split each class by a seeded draw: `fraction` of its videos (one at least) to validation.
+
+    Raises:
+        AnnotationError: a class has a single video.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f'the validation fraction must lie between 0 and 1, got {fraction}')
+    train, val = [], []
+    for label, count in sorted(class_counts(videos).items()):
+        if count < 2:
+            raise AnnotationError(
+                f'class {label} has a single video, which cannot be both in training and in '
+                'validation: add videos, or leave the class out'
+            )
+        held_out = min(count - 1, max(1, round(fraction * count)))
+        shuffled = few_shot([v for v in videos if v.label == label], count, seed)
+        val += sorted(shuffled[:held_out], key=lambda video: video.path)
+        train += sorted(shuffled[held_out:], key=lambda video: video.path)
+    return train, val
+
+
+def match_labels(names: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Indices in `labels` of the classes `names`, whatever their spelling."""
+    index = ClassIndex(labels, 'class names')
+    return [index[name] for name in names]
