@@ -1,0 +1,88 @@
+"""Files of trained adapters: reading them safely, and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..models import CheckpointError
+
+EXTRA_STATE = 'backbone._extra_state'
+
+__all__ = ['EXTRA_STATE', 'Checkpoint', 'CheckpointError', 'Facts', 'read_checkpoint']
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which foundation, by config and by a hash of its weights, and which adapter."""
+
+    foundation: dict[str, Any]
+    fingerprint: str
+    adapter: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of this project: trained tensors, their facts, and whatever else was saved."""
+
+    path: Path
+    state_dict: dict[str, Tensor]
+    facts: Facts
+    extras: dict[str, Any]
+
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """The trained tensors alone."""
+        return {k: v for k, v in self.state_dict.items() if k != EXTRA_STATE}
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint written by training, running nothing that is in it.
+
+    Raises:
+        FileNotFoundError: there is none, naming those in its folder.
+        CheckpointError: not a whole file of this project, or one that holds more than plain data.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
+        hint = f'; {path.parent} has {", ".join(near)}' if near else ''
+        raise FileNotFoundError(f'no checkpoint {path}{hint}')
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(
+            f'{path} is not a PyTorch checkpoint, or was cut off while being copied'
+        )
+    try:
+        content = torch.load(path, 'cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{path} holds objects that could run code when loaded, and is refused; nothing in it '
+            'was executed'
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f'{path} cannot be read: {error}') from error
+    state = content.get('state_dict') if isinstance(content, dict) else None
+    if not isinstance(state, dict) or EXTRA_STATE not in state:
+        raise CheckpointError(
+            f'{path} is not a checkpoint of this project: it does not say which foundation its '
+            'adapters were trained on. Foundation weights are given as foundation or config'
+        )
+    facts = read_facts(state[EXTRA_STATE], path)
+    extras = {key: value for key, value in content.items() if key != 'state_dict'}
+    return Checkpoint(path, dict(state), facts, extras)
+
+
+def read_facts(extra: Tensor, origin: str | Path) -> Facts:
+    """The facts in a backbone's extra state."""
+    try:
+        facts = json.loads(bytes(extra.tolist()))
+        return Facts(dict(facts['foundation']), str(facts['fingerprint']), facts.get('adapter'))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f'{origin}: the checkpoint is damaged: {error!r}') from error

@@ -1,0 +1,149 @@
+"""What the inferencer returns, and the forms in which it is written. No torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+NONE_OF_THESE = 'none of these'
+
+
+@dataclass
+class VideoResult:
+    """The top k classes of one video, best first, or why there are none.
+
+    ``cosines`` lie between -1 and 1, ``logits`` are cosines times the model's scale, both averaged
+    over the views of a video; ``probabilities`` are the head's scores, over all classes and
+    averaged as in testing. ``scores`` has those of all K classes in the order of the label list.
+    ``timings`` are seconds: ``decode`` (reading and the pipeline) and ``model`` (the video's share
+    of its batch). ``rejected`` is True where none of the labels is taken to fit.
+    """
+
+    video: str
+    labels: list[str] = field(default_factory=list)
+    cosines: list[float] = field(default_factory=list)
+    logits: list[float] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    rejected: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    scores: np.ndarray | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    @property
+    def label(self) -> str | None:
+        """The answer: the best label, ``'none of these'``, or None for an unreadable video."""
+        if not self.ok:
+            return None
+        return NONE_OF_THESE if self.rejected else self.labels[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        if not self.ok:
+            return {'video': self.video, 'error': self.error}
+        rows = zip(self.labels, self.probabilities, self.cosines, self.logits, strict=True)
+        return {
+            'video': self.video,
+            'label': self.label,
+            'topk': [
+                {'label': name, 'probability': p, 'cosine': c, 'logit': logit}
+                for name, p, c, logit in rows
+            ],
+            'timings_sec': self.timings,
+        }
+
+
+def to_json(results: Sequence[VideoResult]) -> str:
+    return json.dumps([r.to_dict() for r in results], indent=2, ensure_ascii=False) + '\n'
+
+
+def to_csv(results: Sequence[VideoResult]) -> str:
+    """One row a video and rank; an unreadable video has one row with its error."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator='\n')
+    writer.writerow(['video', 'rank', 'label', 'probability', 'cosine', 'logit', 'answer', 'error'])
+    for r in results:
+        if not r.ok:
+            writer.writerow([r.video, '', '', '', '', '', '', r.error])
+        rows = zip(r.labels, r.probabilities, r.cosines, r.logits, strict=True)
+        for rank, (name, *values) in enumerate(rows, 1):
+            writer.writerow([r.video, rank, name, *(f'{v:.6f}' for v in values), r.label, ''])
+    return out.getvalue()
+
+
+def to_table(results: Sequence[VideoResult]) -> str:
+    """Columns for a terminal."""
+    rows = [('video', '', 'label', 'probability', 'cosine', 'logit')]
+    for r in results:
+        if not r.ok:
+            continue
+        if r.rejected:
+            rows.append((r.video, '', NONE_OF_THESE, '', '', ''))
+        for rank, name in enumerate(r.labels):
+            rows.append(
+                (
+                    r.video if rank == 0 and not r.rejected else '',
+                    str(rank + 1),
+                    name,
+                    f'{r.probabilities[rank]:.3f}',
+                    f'{r.cosines[rank]:.3f}',
+                    f'{r.logits[rank]:.2f}',
+                )
+            )
+    text = align(rows, right=(1, 3, 4, 5)) if len(rows) > 1 else ''
+    return text + ''.join(f'failed: {r.error}\n' for r in results if not r.ok)
+
+
+def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows of texts -> lines with columns of equal width; those in ``right`` are flushed right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append('  '.join(cells).rstrip() + '\n')
+    return ''.join(lines)
+
+
+def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
+    """Have ``write`` make a temporary file beside ``path`` and rename it: whole or not at all."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
+    if path.is_dir():
+        raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8', newline=''))
+
+
+def print_results(results: Sequence[VideoResult], stream: IO[str]) -> None:
+    """A table on a terminal, JSON in a pipe."""
+    stream.write(to_table(results) if stream.isatty() else to_json(results))
