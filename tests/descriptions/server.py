@@ -20,22 +20,69 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CONNECTION_FAULTS = (
-    '429', '429 retry-after', '429 date', '500', '502', '503', 'drop', 'hang', 'cut body', 'no json',
-)  # fmt: skip
+    '429',
+    '429 retry-after',
+    '429 date',
+    '500',
+    '502',
+    '503',
+    'drop',
+    'hang',
+    'cut body',
+    'no json',
+)
 CONTENT_FAULTS = (
-    'truncated', 'count', 'refusal', 'duplicate', 'language', 'chinese', 'long', 'markdown', 'meta',
-    'name only', 'empty', 'nothing', 'types', 'length',
-)  # fmt: skip
-
-PLACES = ['kitchen', 'garden', 'stadium', 'workshop', 'beach', 'office', 'forest', 'bathroom', 'stage', 'street']
-OBJECTS = ['wooden board', 'red rope', 'metal bowl', 'blue towel', 'long stick', 'glass jar', 'leather strap']
+    'truncated',
+    'count',
+    'refusal',
+    'duplicate',
+    'language',
+    'chinese',
+    'long',
+    'markdown',
+    'meta',
+    'name only',
+    'empty',
+    'nothing',
+    'types',
+    'length',
+)
+PLACES = [
+    'kitchen',
+    'garden',
+    'stadium',
+    'workshop',
+    'beach',
+    'office',
+    'forest',
+    'bathroom',
+    'hall',
+    'street',
+]
+OBJECTS = [
+    'wooden board',
+    'red rope',
+    'metal bowl',
+    'blue towel',
+    'long stick',
+    'glass jar',
+    'old strap',
+]
 VERBS = ['lifting', 'turning', 'pushing', 'pulling', 'lowering', 'swinging', 'pressing', 'folding']
-PARTS = ['both hands', 'the left arm', 'bent knees', 'the fingertips', 'one shoulder', 'the right foot']
+PARTS = [
+    'both hands',
+    'the left arm',
+    'bent knees',
+    'the fingertips',
+    'one shoulder',
+    'the right foot',
+]
 
 
 @dataclass
@@ -48,6 +95,8 @@ class Behaviour:
         content_faults: share of the classes whose first answers are bad, one way or another.
         stubborn: classes whose answers are always bad, with the kind of fault.
         refused: fields that give a 400, with the message.
+        filtered: classes whose prompts a content filter refuses.
+        faults_left: how many of the next requests meet a connection fault for certain.
         key: the key to ask for, or None.
         hang_sec: how long a hanging request hangs.
         batch_polls: how often a batch is reported as in progress before it completes.
@@ -60,6 +109,8 @@ class Behaviour:
     content_kinds: tuple[str, ...] = CONTENT_FAULTS
     stubborn: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    filtered: set[str] = field(default_factory=set)
+    faults_left: int = 0
     key: str | None = None
     status: dict | None = None
     hang_sec: float = 5.0
@@ -83,7 +134,8 @@ class LanguageModelServer:
         self.random = random.Random(7)
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict] = {}
-        self.fail_once: dict[str, str] = {}
+        self.lose_next_batch_reply = False
+        self.in_flight = self.most_in_flight = 0
         self._http = ThreadingHTTPServer(('127.0.0.1', port), Handler, bind_and_activate=False)
         self._http.request_queue_size = 128
         self._http.daemon_threads = True
@@ -107,13 +159,27 @@ class LanguageModelServer:
             return [entry['outcome'] for entry in self.log if name in (None, entry['name'])]
 
     def record(self, name, outcome, body, correction):
-        entry = {'name': name, 'outcome': outcome, 'body': body, 'correction': correction}
+        entry = {'name': name, 'outcome': outcome, 'body': body, 'correction': correction,
+                 'time': time.monotonic()}  # fmt: skip
         with self.lock:
             self.log.append(entry)
 
+    @contextmanager
+    def counted(self):
+        with self.lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.in_flight -= 1
+
     def draw_connection_fault(self) -> str | None:
         with self.lock:
-            if self.random.random() < self.behaviour.connection_faults:
+            certain = self.behaviour.faults_left > 0
+            self.behaviour.faults_left -= certain
+            if certain or self.random.random() < self.behaviour.connection_faults:
                 return self.random.choice(self.behaviour.connection_kinds)
         return None
 
@@ -236,7 +302,8 @@ class Handler(BaseHTTPRequestHandler):
         if key and self.headers.get('Authorization') != f'Bearer {key}':
             self.error(401, 'Incorrect API key provided', code='invalid_api_key')
         elif self.path == '/v1/chat/completions':
-            self.chat(json.loads(content))
+            with self.owner.counted():
+                self.chat(json.loads(content))
         elif self.path == '/v1/files':
             self.store_file(content)
         elif self.path == '/v1/batches':
@@ -252,6 +319,9 @@ class Handler(BaseHTTPRequestHandler):
         if fixed:
             self.owner.record(name, str(fixed['status']), body, correction)
             self.error(**fixed)
+        elif name in self.behaviour.filtered:
+            self.owner.record(name, 'filtered', body, correction)
+            self.error(400, 'The prompt was filtered', code='content_filter')
         elif refusal:
             self.owner.record(name, '400', body, correction)
             self.error(400, refusal['message'], param=refusal['param'])
@@ -294,8 +364,11 @@ class Handler(BaseHTTPRequestHandler):
                  for part in message.get_payload()}  # fmt: skip
         identifier = f'file{len(self.owner.files)}'
         self.owner.files[identifier] = parts['file'].get_payload(decode=True)
-        self.reply(200, {'id': identifier, 'object': 'file', 'bytes': len(content), 'created_at': 0,
-                         'filename': 'requests.jsonl', 'purpose': 'batch', 'status': 'processed'})  # fmt: skip
+        size = len(self.owner.files[identifier])
+        self.reply(200, {
+            'id': identifier, 'object': 'file', 'bytes': size, 'created_at': 0,
+            'filename': 'requests.jsonl', 'purpose': 'batch', 'status': 'processed',
+        })  # fmt: skip
 
     def create_batch(self, request: dict):
         identifier = f'batch{len(self.owner.batches)}'
@@ -304,8 +377,9 @@ class Handler(BaseHTTPRequestHandler):
             'input_file_id': request['input_file_id'], 'completion_window': '24h', 'polls': 0,
             'status': 'validating', 'metadata': request.get('metadata'),
         }  # fmt: skip
-        if self.owner.fail_once.pop('batch', None):
+        if self.owner.lose_next_batch_reply:
             # Created, but the client never hears of it.
+            self.owner.lose_next_batch_reply = False
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return

@@ -16,10 +16,10 @@ import openai
 from projects.msta.descriptions.cache import BatchRecord, Cache, Row
 from projects.msta.descriptions.credentials import Credentials
 from projects.msta.descriptions.dialect import Dialect
-from projects.msta.descriptions.endpoint import Reply
 from projects.msta.descriptions.generate import make_question, make_row, timestamp
 from projects.msta.descriptions.plan import Plan, Standing, Task
 from projects.msta.descriptions.prompts import answer_schema
+from projects.msta.descriptions.reply import Reply, read_reply
 from projects.msta.descriptions.schema import DescriptionError
 
 # OpenAI's limits are 50,000 requests and 200 MB a file; a request of ours is about 4 kB.
@@ -182,20 +182,11 @@ class BatchJob:
         """Return the answer in a result line; errors are noted and teach the dialect."""
         response = line.get('response') or {}
         body = response.get('body') or {}
-        error = line.get('error') or body.get('error')
         try:
-            choice = body['choices'][0]
-            content = choice['message'].get('content') or choice['message'].get('refusal') or ''
-            usage = body.get('usage') or {}
-            return Reply(
-                content=self._safe(content),
-                finish_reason=choice.get('finish_reason'),
-                prompt_tokens=usage.get('prompt_tokens') or 0,
-                completion_tokens=usage.get('completion_tokens') or 0,
-                seconds=0.0,
-            )
-        except (KeyError, IndexError, TypeError, AttributeError):
-            detail = error if isinstance(error, dict) else {'message': str(error or 'no answer')}
+            return read_reply(body, self.credentials)
+        except ValueError:
+            error = line.get('error') or body.get('error') or 'no answer'
+        detail = error if isinstance(error, dict) else {'message': str(error)}
         message = str(detail.get('message'))
         result.errors[label] = self._safe(message)[:300]
         if response.get('status_code') in (400, 422) and not result.adapted:

@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import json
-import time
 from pathlib import Path
 
 from projects.msta.descriptions.cache import Cache
@@ -154,19 +153,21 @@ def generate_file(
     """Ask what is missing, then write the file."""
     standings = plan.standings(cache)
     failures: dict[str, str] = {}
-    status = 0
     if plan.open_tasks(standings):
         from projects.msta.descriptions.live import ask_missing
 
-        started = time.monotonic()
         outcome = ask_missing(arguments, plan, cache, credentials)
-        failures, status = outcome.failures, outcome.status
-        print(outcome.summary(time.monotonic() - started, prices_from(arguments)))
+        failures = outcome.failures
+        print(outcome.summary(prices_from(arguments)))
         standings = plan.standings(cache)
         if outcome.error:
             print(_done(plan, standings))
             raise DescriptionError(credentials.redact(outcome.error))
-    return finish(arguments, plan, standings, failures) or status
+        if outcome.status and plan.open_tasks(standings):
+            print(_done(plan, standings))
+            print('interrupted; run the same command to continue where it stopped')
+            return outcome.status
+    return finish(arguments, plan, standings, failures)
 
 
 def finish(

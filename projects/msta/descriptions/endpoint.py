@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import openai
-from openai.types.chat import ChatCompletion
 
 from projects.msta.descriptions.credentials import Credentials
 from projects.msta.descriptions.dialect import Dialect, Parameters
 from projects.msta.descriptions.prompts import answer_schema
+from projects.msta.descriptions.reply import Reply, read_reply
 from projects.msta.descriptions.schema import DescriptionError
 
 MAX_DELAY_SEC = 30.0
@@ -32,17 +32,6 @@ class GaveUpError(Exception):
 
 class InterruptError(Exception):
     """The user asked to stop before the request was sent."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back for a request that succeeded."""
-
-    content: str
-    finish_reason: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 @dataclass
@@ -131,37 +120,25 @@ class Endpoint:
             await self._pause(failures, wait)
 
     async def _send(self, body: dict[str, Any]) -> Reply:
-        await self._wait_until(self._resume_at)
         async with self._slots:
+            while self._resume_at > time.monotonic():
+                await self._wait_until(self._resume_at)
             if self.stopping.is_set():
                 raise InterruptError
             self.counts.requests += 1
             started = time.monotonic()
-            rest = {key: body[key] for key in body if key not in ('model', 'messages')}
             async with asyncio.timeout(self.patience.timeout_sec):
-                completion = await self.client.chat.completions.create(
-                    model=body['model'], messages=body['messages'], extra_body=rest
-                )
-        return self._read(completion, time.monotonic() - started)
-
-    def _read(self, completion: ChatCompletion, seconds: float) -> Reply:
-        """Raise ValueError on bodies that are valid JSON and yet no chat completion."""
-        choices = getattr(completion, 'choices', None)
-        message = choices[0].message if isinstance(choices, list) and choices else None
-        if message is None:
-            detail = getattr(completion, 'error', None) or type(completion).__name__
-            raise ValueError(self.credentials.redact(str(detail))[:200])
-        content = message.content or getattr(message, 'refusal', None) or ''
-        if not isinstance(content, str):
-            raise ValueError('its content is no text')
-        usage = completion.usage
-        reply = Reply(
-            content=self.credentials.redact(content),
-            finish_reason=completion.choices[0].finish_reason,
-            prompt_tokens=getattr(usage, 'prompt_tokens', 0) or 0,
-            completion_tokens=getattr(usage, 'completion_tokens', 0) or 0,
-            seconds=seconds,
-        )
+                # The plain body: the client's typed models cost half of its time and reject
+                # nothing that is not checked here.
+                try:
+                    data = await self.client.post('/chat/completions', cast_to=object, body=body)
+                except openai.RateLimitError as error:
+                    # The limit holds for all requests, so all of them wait; noted before the
+                    # slot is free for the next one.
+                    wait = min(retry_after(error.response.headers) or 0.0, MAX_RETRY_AFTER_SEC)
+                    self._resume_at = max(self._resume_at, time.monotonic() + wait)
+                    raise
+        reply = read_reply(data, self.credentials, time.monotonic() - started)
         self.counts.prompt_tokens += reply.prompt_tokens
         self.counts.completion_tokens += reply.completion_tokens
         return reply
@@ -204,9 +181,6 @@ class Endpoint:
                 f'{problem}: the endpoint asks to come back in {wait:.0f} s; run the same command '
                 'then, nothing that was answered is asked again'
             )
-        if wait is not None and status == 429:
-            # The limit holds for all requests, so all of them wait.
-            self._resume_at = max(self._resume_at, time.monotonic() + wait)
         return problem, wait
 
     def _give_up(self, problem: str) -> NoReturn:

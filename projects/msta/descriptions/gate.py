@@ -85,8 +85,10 @@ def judge(text: str, finish_reason: str | None, demand: Demand) -> dict[Kind, li
 def similar(first: str, second: str) -> bool:
     """Whether two descriptions say nearly the same, by their words or by their letters."""
     words = [set(_words(text)) - _LIGHT or set(_words(text)) for text in (first, second)]
-    union = words[0] | words[1]
-    if union and len(words[0] & words[1]) / len(union) >= NEAR_DUPLICATE_OVERLAP:
+    common, union = words[0] & words[1], words[0] | words[1]
+    if not common:
+        return first.lower() == second.lower()
+    if len(common) / len(union) >= NEAR_DUPLICATE_OVERLAP:
         return True
     matcher = SequenceMatcher(None, first.lower(), second.lower(), autojunk=False)
     # The two quick ratios are upper bounds of the exact one.

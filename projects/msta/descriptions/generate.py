@@ -9,9 +9,10 @@ from dataclasses import asdict
 
 from projects.msta.descriptions.cache import Cache, Question, Row
 from projects.msta.descriptions.dialect import Parameters
-from projects.msta.descriptions.endpoint import Endpoint, GaveUpError, InterruptError, Reply
+from projects.msta.descriptions.endpoint import Endpoint, GaveUpError, InterruptError
 from projects.msta.descriptions.plan import Plan, Standing, Task, standing
 from projects.msta.descriptions.prompts import PROMPT_VERSION
+from projects.msta.descriptions.reply import Reply
 
 Progress = Callable[[int], None]
 

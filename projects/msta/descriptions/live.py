@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import signal
+import time
 from dataclasses import dataclass, field
 
 import openai
@@ -28,19 +29,21 @@ class Outcome:
         failures: why classes got no answer, by label.
         status: the exit status that the ending itself asks for.
         error: why the run was stopped, if it was.
+        seconds: how long the asking took.
     """
 
     counts: Counts
     failures: dict[str, str] = field(default_factory=dict)
     status: int = 0
     error: str | None = None
+    seconds: float = 0.0
 
-    def summary(self, seconds: float, prices: Prices) -> str:
+    def summary(self, prices: Prices) -> str:
         counts = self.counts
         tokens = f'{counts.prompt_tokens} prompt and {counts.completion_tokens} completion tokens'
         line = (
             f'{counts.requests} requests ({counts.retries} retries, {counts.rejected} answers '
-            f'turned down), {tokens}, {seconds:.1f} s'
+            f'turned down), {tokens}, {self.seconds:.2f} s'
         )
         cost = prices.cost(counts.prompt_tokens, counts.completion_tokens)
         return line if cost is None else f'{line}, ${cost:.4f}'
@@ -81,6 +84,7 @@ async def _watch(plan: Plan, cache: Cache, endpoint: Endpoint, prices: Prices) -
     """Run with a progress line; the first interrupt lets requests in flight finish."""
     outcome = Outcome(endpoint.counts)
     before = endpoint.dialect
+    started = time.monotonic()
     total = len(plan.tasks)
     pending = len(plan.open_tasks(plan.standings(cache)))
     line = ProgressLine(total, total - pending, endpoint.counts, prices)
@@ -108,6 +112,7 @@ async def _watch(plan: Plan, cache: Cache, endpoint: Endpoint, prices: Prices) -
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         line.close()
+    outcome.seconds = time.monotonic() - started
     if endpoint.stopping.is_set():
         outcome.status = INTERRUPTED
     if endpoint.dialect != before:

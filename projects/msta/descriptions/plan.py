@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from projects.msta.descriptions.answer import AnswerError
 from projects.msta.descriptions.cache import Cache, Row
@@ -133,11 +134,8 @@ def standing(task: Task, rows: Sequence[Row]) -> Standing:
     """Judge the stored answers to a task anew; the first that passes counts."""
     reasons: list[str] = []
     for count, row in enumerate(rows, 1):
-        try:
-            sentences = judge(row.content, row.finish_reason, task.demand)
-        except AnswerError as error:
-            reasons = error.reasons
-        else:
+        sentences, reasons = _judged(row.content, row.finish_reason, task.demand)
+        if sentences is not None:
             return Standing(list(rows[:count]), task.messages, sentences)
     if not rows:
         return Standing([], task.messages)
@@ -148,6 +146,17 @@ def standing(task: Task, rows: Sequence[Row]) -> Standing:
         reasons=reasons,
         limit_growth=min(2**cut_off, _MAX_LIMIT_GROWTH),
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _judged(
+    content: str, finish_reason: str | None, demand: Demand
+) -> tuple[dict[Kind, list[str]] | None, list[str]]:
+    """Return the sentences of an answer, or the reasons against it."""
+    try:
+        return judge(content, finish_reason, demand), []
+    except AnswerError as error:
+        return None, error.reasons
 
 
 def assemble(plan: Plan, standings: dict[str, Standing]) -> tuple[Descriptions, dict[str, str]]:

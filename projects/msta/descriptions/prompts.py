@@ -148,9 +148,14 @@ def nearest_names(names: Sequence[str], count: int) -> list[list[str]]:
         shared = math.fsum(weight[word] for word in own & other)
         return shared / math.fsum(weight[word] for word in own | other) if shared else 0.0
 
+    owners: dict[str, list[int]] = {}
+    for at, own in enumerate(words):
+        for word in own:
+            owners.setdefault(word, []).append(at)
     nearest = []
     for index, own in enumerate(words):
-        scored = [(-kinship(own, other), at) for at, other in enumerate(words) if at != index]
+        sharing = {at for word in own for at in owners[word]} - {index}
+        scored = [(-kinship(own, words[at]), at) for at in sharing]
         close = sorted(entry for entry in scored if entry[0] <= -_MIN_KINSHIP)
         nearest.append([names[at] for _, at in close[:count]])
     return nearest

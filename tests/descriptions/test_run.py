@@ -1,0 +1,279 @@
+"""Runs against a live server: what it costs, what it survives, when it stops."""
+
+import json
+import re
+import signal
+import time
+
+import pytest
+
+from projects.msta.descriptions import read_descriptions
+from projects.msta.labels import read_labels
+from tests.descriptions.conftest import start_tool
+from tests.descriptions.server import CONNECTION_FAULTS, CONTENT_FAULTS, good_phrases
+
+NAMES = ['abseiling', 'air drumming', 'ApplyEyeMakeup', 'baking cookies']
+
+
+def test_one_request_a_class_and_none_the_second_time(tool, server, tmp_path):
+    ran = tool()
+    assert ran.status == 0
+    assert '4 of 4 classes have their descriptions' in ran.out
+    assert server.outcomes() == ['good'] * 4
+    found = read_descriptions(tmp_path / 'out.json', NAMES)
+    look = good_phrases('apply eye makeup', 2)['spatial'][0]
+    assert found.spatial[2][0] == f'A video about {look}.'
+    assert found.meta['usage']['answers'] == 4
+    assert found.meta['endpoints'] == [server.url]
+    before = (tmp_path / 'out.json').read_bytes()
+    (tmp_path / 'out.json').unlink()
+    assert tool().status == 0
+    assert len(server.outcomes()) == 4
+    assert (tmp_path / 'out.json').read_bytes() == before
+
+
+def test_a_changed_question_is_asked_anew_and_the_old_answers_stay(tool, server):
+    assert tool().status == 0
+    assert tool('--num', '3').status == 0
+    assert tool('--style', 'free').status == 0
+    assert tool('--model', 'other').status == 0
+    assert len(server.outcomes()) == 16
+    assert tool().status == tool('--num', '3').status == 0
+    assert len(server.outcomes()) == 16
+
+
+def test_a_longer_label_list_asks_only_for_what_is_new(tool, server, labels):
+    assert tool().status == 0
+    labels.write_text('zorbing\n' + labels.read_text(encoding='utf-8'), encoding='utf-8')
+    assert tool().status == 0
+    assert server.outcomes('zorbing') == ['good']
+    assert len(server.outcomes()) == 5
+
+
+@pytest.mark.parametrize('kind', [*CONNECTION_FAULTS, 'mixed'])
+def test_every_connection_fault_is_overcome(tool, server, kind):
+    kinds = CONNECTION_FAULTS if kind == 'mixed' else (kind,)
+    server.behaviour.connection_faults = 0.3
+    server.behaviour.connection_kinds = kinds
+    server.behaviour.faults_left = 2
+    ran = tool('--timeout', '0.3')
+    assert ran.status == 0, ran.out + ran.err
+    outcomes = server.outcomes()
+    assert outcomes.count('good') == 4
+    assert len(outcomes) > 4
+
+
+@pytest.mark.parametrize('kind', CONTENT_FAULTS)
+def test_every_bad_answer_is_asked_again_with_the_reason(tool, server, kind):
+    server.behaviour.content_faults = 1.0
+    server.behaviour.content_kinds = (kind,)
+    ran = tool()
+    assert ran.status == 0, ran.out
+    assert server.outcomes('abseiling') == [kind, 'good']
+    again = [entry for entry in server.log if entry['correction']]
+    assert len(again) == 4
+    assert 'cannot be used' in again[0]['body']['messages'][3]['content']
+    if kind == 'length':
+        assert again[0]['body']['max_tokens'] == 2 * server.log[0]['body']['max_tokens']
+
+
+def test_retry_after_is_honoured_by_all_requests(tool, server):
+    assert tool('--labels', 'hmdb51_base').status == 0  # learns the dialect: no lone first request
+    server.log.clear()
+    server.behaviour.connection_kinds = ('429 retry-after',)
+    server.behaviour.retry_after = '0.6'
+    server.behaviour.faults_left = 1
+    assert tool('--concurrency', '1').status == 0
+    first, *later = (entry['time'] for entry in server.log)
+    assert server.outcomes() == ['429 retry-after'] + ['good'] * 4
+    assert min(later) - first >= 0.6
+
+
+def test_a_class_that_never_works_is_reported_and_the_file_kept(tool, server, tmp_path):
+    out = tmp_path / 'out.json'
+    out.write_text('the old file', encoding='utf-8')
+    server.behaviour.stubborn = {'air drumming': 'refusal', 'baking cookies': 'count'}
+    ran = tool('--attempts', '3')
+    assert ran.status == 1
+    assert "'air drumming': the answer was a refusal" in ran.out
+    assert "'baking cookies': there are 3 spatial descriptions instead of 2 (3 answers)" in ran.out
+    assert out.read_text(encoding='utf-8') == 'the old file'
+    assert server.outcomes('air drumming') == ['refusal'] * 3
+
+    # Asking the same again is pointless until it is demanded, or more attempts are allowed.
+    assert tool('--attempts', '3').status == 1
+    assert len(server.outcomes()) == 8
+    partial = tool('--attempts', '3', '--allow-partial')
+    assert partial.status == 1
+    assert read_descriptions(out, ['abseiling', 'ApplyEyeMakeup']).meta['failed'] == [
+        'air drumming',
+        'baking cookies',
+    ]
+    server.behaviour.stubborn = {}
+    assert tool('--attempts', '3', '--refresh-failed').status == 0
+    assert len(server.outcomes()) == 10
+    assert read_descriptions(out, NAMES).meta['failed'] == []
+
+
+def test_one_class_can_be_asked_again(tool, server):
+    assert tool().status == 0
+    assert tool('--refresh', 'abseiling').status == 0
+    assert server.outcomes('abseiling') == ['good', 'good']
+    assert len(server.outcomes()) == 5
+    ran = tool('--refresh', 'absailing')
+    assert ran.status == 1
+    assert "did you mean 'abseiling'?" in ran.err
+
+
+def test_tries_are_bounded(tool, server):
+    server.behaviour.connection_faults = 1.0
+    server.behaviour.connection_kinds = ('503',)
+    ran = tool('--retries', '2', '--concurrency', '1')
+    assert ran.status == 1
+    assert '3 requests in a row came to nothing' in ran.err
+    assert server.outcomes() == ['503'] * 9
+
+
+@pytest.mark.parametrize(
+    ('status', 'details', 'advice'),
+    [
+        (401, {'code': 'invalid_api_key'}, 'check the key in the environment variable OPENAI_API_'),
+        (403, {}, 'check the key'),
+        (404, {'code': 'model_not_found'}, "check --model 'writer' .*the endpoint offers: writer"),
+        (400, {'code': 'invalid_model', 'param': 'model'}, "check --model 'writer'"),
+        (429, {'code': 'insufficient_quota'}, 'no credit left'),
+        (429, {'headers': {'Retry-After': '3600'}}, 'asks to come back in 3600 s'),
+    ],
+)
+def test_hopeless_errors_stop_at_once(tool, server, status, details, advice):
+    server.behaviour.status = {'status': status, 'message': 'No.', **details}
+    ran = tool()
+    assert ran.status == 1
+    assert server.outcomes() == [str(status)]
+    assert 'error: ' in ran.err
+    assert re.search(advice, ran.err)
+    assert 'Traceback' not in ran.err
+
+
+def test_a_content_filter_costs_only_its_class(tool, server):
+    server.behaviour.filtered = {'abseiling'}
+    ran = tool()
+    assert ran.status == 1
+    assert server.outcomes().count('good') == 3
+    assert "'abseiling': the endpoint answered 400" in ran.out
+
+
+def test_nothing_listens(tool, tmp_path):
+    url = 'http://127.0.0.1:9/v1'
+    ran = tool('--base-url', url, '--out', tmp_path / 'o.json', '--retries', '1')
+    assert ran.status == 1
+    assert f'no connection to {url}' in ran.err
+    assert not (tmp_path / 'o.json').exists()
+
+
+class TestDialects:
+    def test_an_endpoint_without_json_schema(self, tool, server, labels):
+        server.behaviour.refused = {'json_schema': 'response_format type is not supported'}
+        assert tool().status == 0
+        assert server.outcomes() == ['400'] + ['good'] * 4
+        assert server.log[-1]['body']['response_format'] == {'type': 'json_object'}
+        # What was found out is remembered.
+        labels.write_text('zorbing\nyoga\n', encoding='utf-8')
+        assert tool().status == 0
+        assert server.outcomes().count('400') == 1
+
+    def test_an_endpoint_without_json_mode(self, tool, server):
+        server.behaviour.refused = {'response_format': 'unknown field'}
+        assert tool().status == 0
+        assert server.outcomes() == ['400', '400'] + ['good'] * 4
+        assert 'response_format' not in server.log[-1]['body']
+
+    def test_an_endpoint_that_gives_no_reason(self, tool, server):
+        server.behaviour.refused = {'json_schema': 'Bad Request'}
+        assert tool().status == 0
+        assert server.outcomes() == ['400'] + ['good'] * 4
+
+    def test_a_model_that_refuses_temperature_and_max_tokens(self, tool, server):
+        server.behaviour.refused = {
+            'temperature': "Unsupported value: 'temperature' does not support 0.3",
+            'max_tokens': "Unsupported parameter: 'max_tokens' is not supported, use "
+            "'max_completion_tokens' instead.",
+        }
+        ran = tool('--temperature', '0.3')
+        assert ran.status == 0
+        assert server.outcomes() == ['400', '400'] + ['good'] * 4
+        body = server.log[-1]['body']
+        assert 'temperature' not in body and 'max_tokens' not in body
+        assert body['max_completion_tokens'] == 2048
+        assert body['response_format']['type'] == 'json_schema'
+
+    def test_what_is_sent_is_what_was_asked_for(self, tool, server):
+        assert tool('--temperature', '0', '--seed', '5', '--extra', '{"top_p": 0.5}').status == 0
+        body = server.log[0]['body']
+        assert (body['temperature'], body['seed'], body['top_p']) == (0, 5, 0.5)
+        schema = body['response_format']['json_schema']['schema']
+        assert schema['properties']['spatial']['minItems'] == 2
+
+
+def test_400_classes_with_faults_in_a_third_of_the_requests(tool, server, tmp_path):
+    server.behaviour.connection_faults = 0.15
+    server.behaviour.content_faults = 0.15
+    server.behaviour.hang_sec = 1.0
+    out = tmp_path / 'k400.json'
+    options = ('--labels', 'kinetics400', '--out', out, '--concurrency', '32', '--timeout', '0.8')
+    ran = tool(*options)
+    assert ran.status == 0, ran.out + ran.err[-2000:]
+    assert len(read_descriptions(out, read_labels('kinetics400')).names) == 400
+    outcomes = server.outcomes()
+    assert outcomes.count('good') == 400
+    assert set(outcomes) == {'good', *CONNECTION_FAULTS, *CONTENT_FAULTS}
+    assert server.most_in_flight <= 32 + outcomes.count('hang') + outcomes.count('drop')
+    assert 450 < len(outcomes) < 700
+
+
+def test_concurrency_is_bounded_and_used(tool, server, tmp_path):
+    server.behaviour.latency_sec = 0.1
+    labels = tmp_path / 'many.txt'
+    labels.write_text(''.join(f'class number {i}\n' for i in range(41)), encoding='utf-8')
+    started = time.monotonic()
+    ran = tool('--labels', labels, '--concurrency', '8')
+    assert ran.status == 0
+    assert server.most_in_flight == 8
+    # 1 first, then 5 rounds of 8; one after another they would take 4.1 s.
+    assert time.monotonic() - started < 3.0
+
+
+@pytest.mark.parametrize('number', ['SIGINT', 'SIGTERM'])
+def test_an_interrupt_finishes_what_is_in_flight(server, tmp_path, number):
+    server.behaviour.latency_sec = 0.3
+    out = tmp_path / 'out.json'
+    process = start_tool(server.url, 'kinetics400', out, '--concurrency', '4')
+    while server.outcomes().count('good') < 5:
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, number))
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr
+    asked = server.outcomes().count('good')
+    assert f'{asked} of 400 classes have their descriptions' in stdout
+    assert 'Traceback' not in stderr
+    assert not out.exists()
+
+
+def test_progress_and_price_are_shown(tool):
+    ran = tool('--price-in', '1000', '--price-out', '2000')
+    assert ran.status == 0
+    summary = r'4 requests \(0 retries, 0 answers turned down\), (\d+) prompt and (\d+) completion'
+    prompt, completion = map(int, re.match(summary, ran.out).groups())
+    cost = (1000 * prompt + 2000 * completion) / 1e6
+    assert f'${cost:.4f}' in ran.out
+    assert f'${cost:.4f}' in ran.err
+    assert 'class/s' in ran.err and 'retries 0' in ran.err
+
+
+def test_the_output_is_plain_json_without_surprises(tool, tmp_path):
+    assert tool().status == 0
+    data = json.loads((tmp_path / 'out.json').read_text(encoding='utf-8'))
+    assert set(data) == {'format', 'meta', 'classes'}
+    assert data['meta']['date'] == '2023-11-14'
+    assert data['meta']['prompt_version'] == '1'
+    assert not list(tmp_path.glob('.*'))
