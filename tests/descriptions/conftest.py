@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from projects.msta.descriptions import cli
-from tests.descriptions.server import LanguageModelServer
+from tests.descriptions.server import KEY_IN_ANSWERS, LanguageModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'gen_descriptions.py'
-KEY = 'sk-test-0123456789abcdef'
+KEY = KEY_IN_ANSWERS
 
 
 @dataclass
@@ -46,7 +46,7 @@ def tool(tmp_path, server, labels, monkeypatch, capfd):
     usual = ['--labels', str(labels), '--out', str(tmp_path / 'out.json'), '--model', 'writer',
              '--base-url', server.url, '--first-delay', '0.01', '--timeout', '1']  # fmt: skip
 
-    def run(*arguments):
+    def run(*arguments, usual=usual):
         capfd.readouterr()
         try:
             status = cli.main([*usual, *map(str, arguments)])

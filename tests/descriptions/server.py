@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+# An endpoint that repeats the key it was sent, in answers and in error messages.
+KEY_IN_ANSWERS = 'sk-test-0123456789abcdef'
 CONNECTION_FAULTS = (
     '429',
     '429 retry-after',
@@ -439,6 +441,8 @@ def complete(body: dict, behaviour: Behaviour) -> tuple[str, dict]:
     kind = content_fault(name, correction, behaviour)
     text = spoil(kind, name, num)
     prompt_tokens = sum(len(message['content']) for message in body['messages']) // 4
+    if behaviour.echo_key:
+        text += f' {KEY_IN_ANSWERS}'
     return kind or 'good', {
         'id': 'chat', 'object': 'chat.completion', 'created': 0, 'model': body['model'],
         'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text},

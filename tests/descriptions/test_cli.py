@@ -1,0 +1,168 @@
+"""The command line: help, usage errors, the dry run, and secrets."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from projects.msta.descriptions.credentials import Credentials
+from projects.msta.descriptions.endpoint import retry_after
+from projects.msta.descriptions.schema import DescriptionError
+from tests.descriptions.conftest import KEY, TOOL, start_tool
+
+
+def test_help_is_quick_and_works_from_anywhere(tmp_path):
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        ran = subprocess.run(
+            [sys.executable, str(TOOL), '--help'], cwd=tmp_path, capture_output=True, text=True
+        )
+        times.append(time.monotonic() - started)
+    assert ran.returncode == 0
+    assert 'examples:' in ran.stdout
+    assert min(times) < 1.0
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'missing: --labels, --out, --model'),
+        (['--labels', 'ucf101', '--out', 'x.json'], 'missing: --model'),
+        (['--num', '0'], "'0' is no whole number from 1 to 32"),
+        (['--num', 'two'], "'two' is no whole number"),
+        (['--timeout', '-1'], "'-1' is no number above 0"),
+        (['--style', 'poetic'], 'invalid choice'),
+        (['--check', 'a', 'b', 'c'], 'one file, or a published pair'),
+        (['--check', 'a', 'b'], 'give --labels'),
+        (['--import-published', 'a', 'b'], 'needs --labels and --out'),
+        (['--export-published', 'a'], 'needs --out'),
+        (['--unknown'], 'unrecognized arguments'),
+    ],
+)
+def test_wrong_usage_has_status_2(tool, arguments, message):
+    ran = tool(*arguments, usual=[])
+    assert ran.status == 2
+    assert message in ran.err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--price-in', '1'], '--price-in and --price-out go together'),
+        (['--batch', 'submit', '--dry-run'], 'exclude each other'),
+    ],
+)
+def test_contradictions_have_status_2(tool, server, arguments, message):
+    ran = tool(*arguments)
+    assert ran.status == 2
+    assert message in ran.err
+    assert server.outcomes() == []
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--labels', 'none.txt'], "no label file 'none.txt'"),
+        (['--check', 'none.json'], "no description file 'none.json'"),
+        (['--base-url', 'localhost:8000'], 'is no URL'),
+        (['--extra', '{'], '--extra is no JSON'),
+        (['--extra', '[1]'], '--extra must be a JSON object'),
+        (['--cache', '/dev/null/x'], 'cannot be used as the cache'),
+    ],
+)
+def test_user_errors_are_one_line(tool, server, arguments, message):
+    ran = tool(*arguments)
+    assert ran.status == 1
+    assert ran.err.startswith('error: ')
+    assert message in ran.err
+    assert 'Traceback' not in ran.err
+    assert server.outcomes() == []
+
+
+def test_an_output_folder_that_cannot_be_made_loses_no_answer(tool, server, tmp_path):
+    (tmp_path / 'file').write_text('')
+    cache = ('--cache', tmp_path / 'c.sqlite')
+    ran = tool(*cache, '--out', tmp_path / 'file' / 'out.json')
+    assert ran.status == 1
+    assert ran.err.rstrip().splitlines()[-1].startswith('error: ')
+    assert tool(*cache).status == 0
+    assert server.outcomes() == ['good'] * 4
+
+
+def test_a_dry_run_shows_all_and_touches_nothing(tool, server, tmp_path, monkeypatch):
+    monkeypatch.delenv('OPENAI_API_KEY')
+    before = sorted(tmp_path.iterdir())
+    ran = tool('--dry-run')
+    assert ran.status == 0
+    assert "===== 'abseiling'" in ran.out and "===== 'air drumming'" in ran.out
+    assert 'Action: "abseiling"' in ran.out
+    assert '4 classes, 0 answered before, 4 requests to make' in ran.out
+    assert 'give --price-in and --price-out' in ran.out
+    assert server.outcomes() == []
+    assert sorted(tmp_path.iterdir()) == before
+    priced = tool('--dry-run', '--price-in', '100', '--price-out', '400')
+    assert 'estimated price: $0.' in priced.out
+
+
+def test_a_dry_run_shows_exactly_what_is_sent(tool, server):
+    shown = tool('--dry-run').out
+    assert tool().status == 0
+    sent = [entry['body']['messages'] for entry in server.log if entry['name'] == 'abseiling']
+    for message in sent[0]:
+        assert message['content'] in shown
+    assert '4 answered before, 0 requests' in tool('--dry-run').out
+
+
+def test_local_endpoints_need_no_key_and_openai_does(tool, server, monkeypatch):
+    monkeypatch.delenv('OPENAI_API_KEY')
+    assert tool().status == 0
+    with pytest.raises(DescriptionError, match='OPENAI_API_KEY is not set'):
+        Credentials.from_environment(None, 'OPENAI_API_KEY')
+    monkeypatch.setenv('OPENAI_BASE_URL', server.url)
+    assert Credentials.from_environment(None, 'OPENAI_API_KEY').endpoint == server.url
+
+
+def test_the_key_of_another_variable_is_used(tool, server, monkeypatch):
+    server.behaviour.key = 'sk-other-9876543210'
+    assert tool().status == 1
+    monkeypatch.setenv('OTHER_KEY', server.behaviour.key)
+    assert tool('--key-env', 'OTHER_KEY').status == 0
+
+
+@pytest.mark.parametrize('outcome', ['good', 'rejected', 'wrong key', 'server error', 'batch'])
+def test_the_key_is_in_no_file_and_no_output(server, labels, tmp_path, outcome):
+    """Not even when the endpoint repeats it in its error messages."""
+    server.behaviour.echo_key = True
+    server.behaviour.batch_polls = 0
+    arguments = ['--retries', '1']
+    if outcome == 'rejected':
+        server.behaviour.stubborn = {'abseiling': 'refusal'}
+    elif outcome == 'wrong key':
+        server.behaviour.key = 'sk-right-0000000000'
+    elif outcome == 'server error':
+        server.behaviour.status = {'status': 500, 'message': 'broken'}
+    elif outcome == 'batch':
+        arguments += ['--batch', 'submit']
+    url = server.url.replace('http://', 'http://user:hunter2hunter2@') + '/'
+    environment = {'OPENAI_LOG': 'info'}
+    process = start_tool(url, labels, tmp_path / 'out.json', *arguments, **environment)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == (0 if outcome in ('good', 'batch') else 1), stdout + stderr
+    assert stdout
+    files = [path for path in tmp_path.rglob('*') if path.is_file()]
+    assert len(files) >= 2
+    for secret in (KEY, 'hunter2hunter2'):
+        assert secret not in stdout + stderr
+        for path in files:
+            assert secret.encode() not in path.read_bytes(), path
+
+
+def test_retry_after_headers():
+    assert retry_after({'retry-after': '2.5'}) == 2.5
+    assert retry_after({'retry-after-ms': '250', 'retry-after': '9'}) == 0.25
+    assert retry_after({'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT'}) == 0.0
+    assert retry_after({}) is None
+    for nonsense in ('soon', '-1', 'nan', 'inf', ''):
+        assert retry_after({'retry-after': nonsense}) is None
