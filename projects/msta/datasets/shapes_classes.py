@@ -175,12 +175,14 @@ class Action:
 
 def all_actions() -> list[Action]:
     """Every composition that can be drawn, in a fixed order (a circle cannot be seen spinning)."""
-    actions = []
+    actions: list[Action] = []
     for key, motion in MOTIONS.items():
         for shape in SHAPES:
             if shape == 'circle' and key in ('clockwise', 'counter'):
                 continue
-            others = [other for other in SHAPES if other != shape] if motion.has_other else [None]
+            others: list[str | None] = [None]
+            if motion.has_other:
+                others = [other for other in SHAPES if other != shape]
             actions.extend(Action(key, shape, other) for other in others)
     return actions
 

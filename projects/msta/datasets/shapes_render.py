@@ -26,6 +26,7 @@ class Domain:
         turn: Angle covered by a spin, in degrees; small enough that a square's is unambiguous.
         orbit: Angle covered by an orbit, in degrees.
         palette: Whether shapes take the named colours (else any colour that stands out).
+        backdrop: Each channel of the background's mean, in grey levels.
         texture: Contrast of the background's texture, in grey levels.
         noise: Standard deviation of the pixels' noise, in grey levels.
         shake: Standard deviation of the camera's displacement a frame.
@@ -39,8 +40,9 @@ class Domain:
     turn: Range = (110, 200)
     orbit: Range = (150, 280)
     palette: bool = True
-    texture: Range = (0, 0)
-    noise: Range = (0, 3)
+    backdrop: Range = (10, 90)
+    texture: Range = (0, 8)
+    noise: Range = (0, 6)
     shake: float = 0.0
     distractors: int = 0
     flicker: float = 0.0
@@ -55,6 +57,7 @@ DOMAINS = {
         turn=(80, 160),
         orbit=(110, 220),
         palette=False,
+        backdrop=(40, 190),
         texture=(18, 42),
         noise=(6, 16),
         shake=0.010,
@@ -83,7 +86,7 @@ class Track:
     radius: np.ndarray
     angle: np.ndarray
     alpha: np.ndarray
-    colour: tuple[int, int, int] = (255, 255, 255)
+    colour: tuple[float, ...] = (255, 255, 255)
 
 
 @dataclass
@@ -301,7 +304,7 @@ def draw_scene(scene: Scene, domain: Domain, side: int, rng: np.random.Generator
 
 
 def _background(domain: Domain, side: int, rng: np.random.Generator) -> np.ndarray:
-    base = rng.uniform(15, 70, 3) if domain.palette else rng.uniform(40, 190, 3)
+    base = rng.uniform(*domain.backdrop, 3)
     canvas = np.broadcast_to(base.astype(np.float32), (side, side, 3)).copy()
     if domain.texture[1] > 0:
         cells = int(rng.integers(4, 14))
@@ -310,10 +313,9 @@ def _background(domain: Domain, side: int, rng: np.random.Generator) -> np.ndarr
         canvas += texture * np.float32(rng.uniform(*domain.texture))
     for _ in range(int(rng.integers(0, domain.distractors + 1))):
         shape = SHAPES[int(rng.integers(len(SHAPES)))]
-        x, y, angle = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0, 2 * np.pi)
-        colour = tuple(rng.uniform(30, 225, 3))
-        spot = Track(shape, *(np.array([v]) for v in (x, y, rng.uniform(0.04, 0.07), angle, 0.8)))
-        spot.colour = colour
+        values = rng.uniform((0, 0, 0.04, 0), (1, 1, 0.07, 2 * np.pi))
+        x, y, radius, angle, alpha = (np.array([value]) for value in (*values, 0.8))
+        spot = Track(shape, x, y, radius, angle, alpha, tuple(rng.uniform(30, 225, 3)))
         _paint(canvas, spot, 0, (0, 0))
     return np.clip(canvas, 0, 255)
 
