@@ -166,6 +166,10 @@ class DecodeProcess:
         self._requests.close()
         self._answers.close()
 
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the interpreter's end parts of it may be gone
+            self.close()
+
     def _fill(self, deadline: float, into: memoryview | None = None) -> int:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([self._answers], [], [], left)[0]:
