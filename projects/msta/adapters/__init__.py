@@ -7,12 +7,45 @@ from collections.abc import Callable
 from typing import Any
 
 from ..foundation import VideoLanguageModel
+from .adaptformer import AdaptFormer
 from .base import AdapterError, FoundationAdapter
+from .bitfit import BitFit
+from .coop import CoOp
+from .full import FullFineTuning
+from .linear_probe import LinearProbe
+from .lora import LoRA
+from .mma import MMA
 from .msta import MSTAAdapter
+from .st_adapter import STAdapter
 
-ADAPTERS: dict[str, Callable[..., FoundationAdapter]] = {'MSTAAdapter': MSTAAdapter}
+_METHODS = (
+    MSTAAdapter,
+    AdaptFormer,
+    BitFit,
+    CoOp,
+    FullFineTuning,
+    LinearProbe,
+    LoRA,
+    MMA,
+    STAdapter,
+)
+ADAPTERS: dict[str, Callable[..., FoundationAdapter]] = {m.__name__: m for m in _METHODS}
 
-__all__ = ['ADAPTERS', 'AdapterError', 'FoundationAdapter', 'MSTAAdapter', 'build_adapter']
+__all__ = [
+    'ADAPTERS',
+    'MMA',
+    'AdaptFormer',
+    'AdapterError',
+    'BitFit',
+    'CoOp',
+    'FoundationAdapter',
+    'FullFineTuning',
+    'LinearProbe',
+    'LoRA',
+    'MSTAAdapter',
+    'STAdapter',
+    'build_adapter',
+]
 
 
 def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) -> FoundationAdapter:
@@ -29,5 +62,8 @@ def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) ->
     try:
         inspect.signature(ADAPTERS[kind]).bind(foundation, **options)
     except TypeError as error:
-        raise AdapterError(f'adapter {kind}: {error}') from error
+        raise AdapterError(
+            f'adapter {kind}: {error} (to change the type of a config that has options of another, '
+            'give the new one _delete_=True)'
+        ) from error
     return ADAPTERS[kind](foundation, **options)

@@ -11,9 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..foundation import Taps, TokenLayout, VideoLanguageModel
-from .base import AdapterError, FoundationAdapter, resolve_blocks
+from .base import (
+    TOWERS,
+    AdapterError,
+    FoundationAdapter,
+    check_choice,
+    check_towers,
+    resolve_blocks,
+)
 
-TOWERS = ('video', 'text')
 INPUTS = ('ln_1', 'raw')
 TEMPORAL = ('depthwise', 'full', 'none')
 
@@ -162,7 +168,8 @@ class MSTAAdapter(FoundationAdapter):
         input: ``'ln_1'``, the tensor attention reads (as in MMA, CVPR 2024), or ``'raw'``, the
             block's input (the paper's formula).
         temporal: ``'depthwise'`` on the spatial up-projection (it alone gives the published
-            parameter counts), ``'full'``, a dense convolution from the bottleneck up, or ``'none'``.
+            parameter counts), ``'full'``, a dense convolution from the bottleneck up, or
+            ``'none'``.
         temporal_kernel: frames, height, width; odd.
         spatial: with False the video side keeps the temporal part alone.
         shared: with False there is no shared projection.
@@ -188,12 +195,11 @@ class MSTAAdapter(FoundationAdapter):
         super().__init__(foundation)
         arch = foundation.arch
         numbers = resolve_blocks(blocks, arch.layers)
-        _check_choice('input', input, INPUTS)
-        _check_choice('temporal', temporal, TEMPORAL)
+        check_choice('input', input, INPUTS)
+        check_choice('temporal', temporal, TEMPORAL)
         if dim < 1:
             raise AdapterError(f'dim={dim} must be at least 1')
-        if not towers or set(towers) - set(TOWERS):
-            raise AdapterError(f'towers={tuple(towers)!r} must be one or both of {TOWERS}')
+        check_towers(towers)
         if not spatial and temporal == 'none':
             raise AdapterError("spatial=False and temporal='none' leave the video side empty")
         self.scale = scale
@@ -235,11 +241,6 @@ class MSTAAdapter(FoundationAdapter):
         return _ScaleValue.apply(
             branch(_ScaleGradient.apply(z, self.scale), shared, layout), self.scale
         )
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise AdapterError(f'{name}={value!r} is not one of {tuple(choices)}')
 
 
 def _init_kaiming(module: nn.Module) -> None:

@@ -4,13 +4,14 @@ from .architecture import Architecture, FoundationError, resolve_architecture
 from .load import load_foundation, save_foundation
 from .model import VideoLanguageModel, build_foundation, tokenize
 from .towers import TextState
-from .transformer import Taps, TokenLayout
+from .transformer import Sites, Taps, TokenLayout
 from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
 
 __all__ = [
     'KNOWN_WEIGHTS',
     'Architecture',
     'FoundationError',
+    'Sites',
     'Taps',
     'TextState',
     'TokenLayout',

@@ -109,7 +109,8 @@ class TextState:
     """Texts on their way through the tower: ``x`` ``(N, L, W)`` enters block ``block``.
 
     The part below the first adapted block never changes, so a state computed once is used again
-    in every step. ``eot`` ``(N,)`` is where each text is read off.
+    in every step. ``eot`` ``(N,)`` is where each text is read off. Block 0 is the embedding: there
+    ``x`` still holds the token ids ``(N, L)``.
     """
 
     x: Tensor
@@ -132,9 +133,11 @@ class TextTower(nn.Module):
         self.ln_final = nn.LayerNorm(width)
         self.proj = nn.Parameter(width**-0.5 * torch.randn(width, arch.embed_dim))
 
-    def embed(self, tokens: Tensor) -> TextState:
+    def embed(self, tokens: Tensor, context: Tensor | None = None) -> TextState:
         """Token ids ``(N, L)`` -> the state before block 1, cut to the longest text: what stands
         after the end-of-text token cannot reach it under a causal mask.
+
+        ``context`` ``(M, W)``, vectors in the place of words, is put behind the start token.
         """
         if tokens.ndim != 2 or tokens.shape[1] > self.arch.context_length:
             raise FoundationError(
@@ -148,20 +151,47 @@ class TextTower(nn.Module):
             )
         eot = tokens.argmax(-1)
         length = int(eot.max()) + 1 if len(tokens) else 1
-        x = self.token_embedding(tokens[:, :length]) + self.positional_embedding[:length]
-        return TextState(x, eot, 1)
+        x = self.token_embedding(tokens[:, :length])
+        if context is not None:
+            self._check_room(length, len(context))
+            x = torch.cat([x[:, :1], context.expand(len(x), -1, -1), x[:, 1:]], dim=1)
+            eot = eot + len(context)
+        return TextState(x + self.positional_embedding[: x.shape[1]], eot, 1)
+
+    def _check_room(self, tokens: int, vectors: int) -> None:
+        room = self.arch.context_length
+        if tokens + vectors > room:
+            raise FoundationError(
+                f'a text of {tokens} tokens and {vectors} context vectors do not fit the context '
+                f'of {room} of this model: take at most {max(room - tokens, 0)} context vectors, '
+                'or shorter texts'
+            )
 
     def advance(self, state: TextState, block: int) -> TextState:
-        """Run the frozen blocks below ``block``, without adapters."""
+        """Run the frozen part below ``block``, without adapters."""
+        if block == 0:
+            return state
+        state = self._embedded(state)
         layout = TokenLayout('text')
         x = self.transformer(state.x, layout, start=state.block, stop=block - 1)
         return TextState(x, state.eot, block)
 
-    def finish(self, state: TextState, adapters: Adapters | None = None) -> Tensor:
-        """From a state to text embeddings ``(N, D)``, not normalised."""
+    def finish(
+        self,
+        state: TextState,
+        adapters: Adapters | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """From a state to text embeddings ``(N, D)``, not normalised; ``context`` as in
+        :meth:`embed`, for a state at block 0.
+        """
+        state = self._embedded(state, context)
         layout = TokenLayout('text')
         x = self.transformer(state.x, layout, adapters, start=state.block, pool_rows=state.eot)
         return self.ln_final(x[:, 0]) @ self.proj
+
+    def _embedded(self, state: TextState, context: Tensor | None = None) -> TextState:
+        return self.embed(state.x, context) if state.block == 0 else state
 
     def forward(self, tokens: Tensor, adapters: Adapters | None = None) -> Tensor:
         """Token ids ``(N, L)`` -> ``(N, D)``, not normalised."""

@@ -1,13 +1,13 @@
 """The block stack that serves both towers of both foundation models.
 
-An adapter is a callable beside a block: ``x = block(x) + adapter(taps, layout)``. Which blocks have
-one is data, a mapping from 1-based block number to callable.
+An adapter is a callable beside a block, ``x = block(x) + adapter(taps, layout)``, or :class:`Sites`
+where it enters elsewhere. Which blocks have one is data, a mapping from 1-based block number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -41,7 +41,25 @@ class Taps(NamedTuple):
     ln_2: Tensor  # what the MLP reads
 
 
-BlockAdapter: TypeAlias = Callable[[Taps, TokenLayout], Tensor]
+Beside: TypeAlias = Callable[[Taps, TokenLayout], Tensor]
+LinearChanges: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The places at which a method may enter a block; each adds to what is there.
+
+    ``before``: to the block's input, ``x + before(x, layout)``; all rows, in a last block too.
+    ``linears``: to the output of the linear layers ``'qkv'``, ``'out'``, ``'fc'``, ``'proj'``, each
+    given the layer's input. ``beside``: to the block's output.
+    """
+
+    before: Callable[[Tensor, TokenLayout], Tensor] | None = None
+    linears: LinearChanges = field(default_factory=dict)
+    beside: Beside | None = None
+
+
+BlockAdapter: TypeAlias = Beside | Sites
 Rows: TypeAlias = 'int | Tensor | None'
 
 
@@ -52,6 +70,10 @@ def take_rows(x: Tensor, rows: Rows) -> Tensor:
     if isinstance(rows, int):
         return x[:, rows : rows + 1]
     return x[torch.arange(len(x), device=x.device), rows].unsqueeze(1)
+
+
+def _changed(name: str, layer: nn.Linear, x: Tensor, changes: LinearChanges) -> Tensor:
+    return layer(x) + changes[name](x) if name in changes else layer(x)
 
 
 class QuickGELU(nn.Module):
@@ -70,10 +92,14 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, causal: bool, rows: Rows = None) -> Tensor:
+    def forward(
+        self, x: Tensor, causal: bool, rows: Rows = None, changes: LinearChanges | None = None
+    ) -> Tensor:
         """``(N, L, W)`` -> ``(N, L, W)``, or ``(N, 1, W)`` where only ``rows`` ask."""
         n, length, width = x.shape
-        q, k, v = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).unbind(2)
+        changes = changes or {}
+        qkv = _changed('qkv', self.qkv, x, changes)
+        q, k, v = qkv.view(n, length, 3, self.heads, width // self.heads).unbind(2)
         mask = None
         if rows is not None:
             q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))
@@ -86,7 +112,7 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, is_causal=causal
         )  # (N, heads, L or 1, W / heads)
-        return self.out(attended.transpose(1, 2).flatten(2))
+        return _changed('out', self.out, attended.transpose(1, 2).flatten(2), changes)
 
 
 class MLP(nn.Module):
@@ -96,8 +122,9 @@ class MLP(nn.Module):
         self.act = QuickGELU() if activation == 'quick_gelu' else nn.GELU()
         self.proj = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(self.act(self.fc(x)))
+    def forward(self, x: Tensor, changes: LinearChanges | None = None) -> Tensor:
+        changes = changes or {}
+        return _changed('proj', self.proj, self.act(_changed('fc', self.fc, x, changes)), changes)
 
 
 class Block(nn.Module):
@@ -120,15 +147,18 @@ class Block(nn.Module):
         """``(N, L, W)`` -> ``(N, L, W)``; with ``rows`` only those rows, ``(N, 1, W)``, past keys
         and values: in a last block nothing else is read.
         """
+        sites = adapter if isinstance(adapter, Sites) else Sites(beside=adapter)
+        if sites.before is not None:
+            x = x + sites.before(x, layout)
         ln_1 = self.ln_1(x)
         raw = take_rows(x, rows)
-        mid = raw + self.attn(ln_1, layout.kind == 'text', rows)
+        mid = raw + self.attn(ln_1, layout.kind == 'text', rows, sites.linears)
         ln_2 = self.ln_2(mid)
-        out = mid + self.mlp(ln_2)
-        if adapter is None:
+        out = mid + self.mlp(ln_2, sites.linears)
+        if sites.beside is None:
             return out
         taps = Taps(raw, take_rows(ln_1, rows), mid, ln_2)
-        return out + adapter(taps, layout if rows is None else replace(layout, pooled=True))
+        return out + sites.beside(taps, layout if rows is None else replace(layout, pooled=True))
 
 
 class Transformer(nn.Module):

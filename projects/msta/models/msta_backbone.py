@@ -16,6 +16,7 @@ from ..adapters import build_adapter
 from ..foundation import (
     FoundationError,
     TextState,
+    VideoLanguageModel,
     build_foundation,
     describe_missing,
     load_foundation,
@@ -66,6 +67,7 @@ class MSTABackbone(BaseModule):
         self.foundation.visual.transformer.recompute = recompute
         self.foundation.text.transformer.recompute = recompute
         self.adapter = build_adapter(self.adapter_cfg, self.foundation)
+        self.merged: VideoLanguageModel | None = None
         self._foundation_loaded = False
         self._fingerprint: str | None = None
         self._register_state_dict_hook(_drop_frozen)
@@ -100,6 +102,7 @@ class MSTABackbone(BaseModule):
                 f'file: {"; ".join(differences)}. Change model.backbone.foundation'
             )
         self.foundation.load_state_dict(loaded.state_dict())
+        self.adapter.foundation_loaded(self.foundation)
         self._fingerprint = None
         print_log(f'foundation weights read from {path}', logger='current')
 
@@ -130,11 +133,12 @@ class MSTABackbone(BaseModule):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
         self.init_weights()
+        self.unmerge_adapter()
         self._check_checkpoint(state_dict, prefix)
-        trained = set(self.state_dict(prefix=prefix, keep_vars=True))
         for key, value in self.foundation.state_dict(prefix=f'{prefix}foundation.').items():
-            if key not in trained:
-                state_dict[key] = value  # the file leaves it out: it has not changed
+            state_dict[key] = value  # the file leaves it out: it has not changed
+        for name in self.adapter.shared:
+            state_dict[f'{prefix}adapter.{name}'] = self.adapter.get_parameter(name)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def _check_checkpoint(self, state_dict: dict[str, Any], prefix: str) -> None:
@@ -178,6 +182,27 @@ class MSTABackbone(BaseModule):
                 + (f' and {len(problems) - 8} more' if len(problems) > 8 else '')
             )
 
+    # ------------------------------------------------------------------ merging
+
+    def merge_adapter(self) -> None:
+        """Compute with the trained part written into the weights, until training or loading.
+
+        For a method that changes weights (LoRA, BitFit, full fine-tuning); others raise
+        ``AdapterError``. The foundation itself is not touched, nor what a checkpoint holds.
+        ``merged`` is a plain model: ``save_foundation(backbone.merged, path)`` writes it.
+        """
+        self.merged = self.adapter.merged(self.foundation)
+
+    def unmerge_adapter(self) -> None:
+        """Compute with the adapter beside the foundation again."""
+        self.merged = None
+
+    def train(self, mode: bool = True) -> MSTABackbone:
+        """Set training mode; merged weights would not follow a step, so they are dropped."""
+        if mode:
+            self.unmerge_adapter()
+        return super().train(mode)
+
     # ------------------------------------------------------------------ computation
 
     def forward(self, video: Tensor) -> Tensor:
@@ -186,22 +211,27 @@ class MSTABackbone(BaseModule):
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
-        return self.foundation.encode_video(video, self.adapter.video)
+        if self.merged is not None:
+            return self.merged.encode_video(video)
+        return self.adapter.encode_video(self.foundation, video)
 
     @torch.no_grad()
     def text_state(self, tokens: Tensor) -> TextState:
-        """Token ids ``(N, L)`` through the text blocks that training cannot change.
+        """Token ids ``(N, L)`` through the part of the text tower that training cannot change.
 
         In full precision whatever runs around it: it is computed once and used in every step.
         """
-        text = self.foundation.text
+        state = TextState(tokens, tokens.argmax(-1), 0)
         with torch.autocast(tokens.device.type, enabled=False):
-            return text.advance(text.embed(tokens), self.adapter.first_text_block(self.foundation))
+            first = self.adapter.first_text_block(self.foundation)
+            return self.foundation.text.advance(state, first)
 
     def encode_text(self, text: Tensor | TextState) -> Tensor:
         """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
         state = text if isinstance(text, TextState) else self.text_state(text)
-        return self.foundation.text.finish(state, self.adapter.text)
+        if self.merged is not None:
+            return self.merged.text.finish(state)
+        return self.adapter.encode_text(self.foundation, state)
 
     @torch.no_grad()
     def encode_text_frozen(self, tokens: Tensor) -> Tensor:
@@ -212,9 +242,7 @@ class MSTABackbone(BaseModule):
 
 def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:
     """State dict hook: what is frozen is in the foundation's own file."""
-    foundation = f'{prefix}foundation.'
-    trained = {
-        foundation + name for name, p in module.foundation.named_parameters() if p.requires_grad
-    }
-    for key in [k for k in state if k.startswith(foundation) and k not in trained]:
+    shared = {f'{prefix}adapter.{name}' for name in module.adapter.shared}
+    frozen = (f'{prefix}foundation.', f'{prefix}merged.')
+    for key in [k for k in state if k.startswith(frozen) or k in shared]:
         del state[key]

@@ -11,7 +11,7 @@ from mmaction.models.recognizers import BaseRecognizer
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ..descriptions import read_descriptions
+from ..descriptions import DescriptionError, Descriptions, read_descriptions
 from ..foundation import TextState, tokenize
 from ..labels import make_prompts, read_labels
 from .class_cache import ClassCache
@@ -30,6 +30,8 @@ class MSTARecognizer(BaseRecognizer):
         template: prompt with one ``{}`` for the class name.
         descriptions: a description file, or the published pair (spatial, temporal); read when
             training starts. None trains without the consistency loss.
+        num_descriptions: N, how many of each kind a class gets, the first of the file; all of
+            them when None.
         humanize: turn underscores and CamelCase in class names into words.
         data_preprocessor: by default the ``ActionDataPreprocessor`` with the foundation's pixel
             statistics.
@@ -42,6 +44,7 @@ class MSTARecognizer(BaseRecognizer):
         labels: str | Sequence[str],
         template: str = 'a video of {}.',
         descriptions: str | Sequence[str] | None = None,
+        num_descriptions: int | None = None,
         humanize: bool = False,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -67,6 +70,12 @@ class MSTARecognizer(BaseRecognizer):
         self.template = template
         self.humanize = humanize
         self.descriptions = descriptions
+        if num_descriptions is not None and num_descriptions < 1:
+            raise DescriptionError(
+                f'num_descriptions={num_descriptions} must be at least 1; for none at all set '
+                'descriptions=None'
+            )
+        self.num_descriptions = num_descriptions
         self.set_labels(labels)
 
     # ------------------------------------------------------------------ classes
@@ -113,6 +122,16 @@ class MSTARecognizer(BaseRecognizer):
             self._description_texts = read_descriptions(
                 self.descriptions, self.labels, self.backbone.foundation.context_length
             )
+            self._check_number(self._description_texts)
+
+    def _check_number(self, read: Descriptions) -> None:
+        held = min(len(read.spatial[0]), len(read.temporal[0]))
+        if self.num_descriptions is not None and self.num_descriptions > held:
+            raise DescriptionError(
+                f'{self.descriptions} holds {held} descriptions of a kind a class, '
+                f'num_descriptions={self.num_descriptions} asks for more; lower it, or have more '
+                'written (tools/gen_descriptions.py)'
+            )
 
     def _consistency_targets(self) -> dict[str, Tensor] | None:
         """Mean embeddings ``(K, D)`` of each class's texts by the frozen text tower, once a run.
@@ -124,8 +143,8 @@ class MSTARecognizer(BaseRecognizer):
         if self._targets is None:
             read = self._description_texts
             texts = {
-                'spatial': read.spatial,
-                'temporal': read.temporal,
+                'spatial': [of_class[: self.num_descriptions] for of_class in read.spatial],
+                'temporal': [of_class[: self.num_descriptions] for of_class in read.temporal],
                 'template': [[prompt] for prompt in make_prompts(self.labels, self.template)],
             }
             names = self.cls_head.targets
