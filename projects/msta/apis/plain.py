@@ -27,8 +27,8 @@ class PlainBlock(nn.Module):
         width = block.ln_1.normalized_shape[0]
         with torch.device('meta'):  # its own weights are replaced at once
             self.attn = nn.MultiheadAttention(width, block.attn.heads)
-        self.attn.in_proj_weight = block.attn.qkv.weight
-        self.attn.in_proj_bias = cast(nn.Parameter, block.attn.qkv.bias)
+        self.attn.in_proj_weight = cast(nn.Parameter, block.attn.qkv.weight)
+        self.attn.in_proj_bias = block.attn.qkv.bias
         self.attn.out_proj.weight = block.attn.out.weight
         self.attn.out_proj.bias = block.attn.out.bias
         self.ln_1, self.ln_2, self.mlp = block.ln_1, block.ln_2, block.mlp
