@@ -1,35 +1,9 @@
-# Kinetics-400: 8 frames of 224x224, one per equal segment; test with 4 clips x 3 crops.
-dataset_type = 'MSTAVideoDataset'
-data_root = '{{ fileDirname }}/../../../data/kinetics400'
+# Kinetics-400; test with 4 clips x 3 crops.
+_base_ = './rgb_u8_224.py'
 
-train_pipeline = [
-    dict(type='MSTADecordInit'),
-    dict(type='UniformSample', clip_len=8),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
-    dict(
-        type='MultiScaleCrop',
-        input_size=224,
-        scales=(1, 0.875, 0.75, 0.66),
-        random_crop=False,
-        max_wh_scale_gap=1,
-    ),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0.5),
-    dict(type='ClipColorJitter', p=0.8),
-    dict(type='ClipGrayscale', p=0.2),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
-val_pipeline = [
-    dict(type='MSTADecordInit'),
-    dict(type='UniformSample', clip_len=8, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
-]
+data_root = '{{ fileDirname }}/../../../data/kinetics400'
+videos = dict(video=f'{data_root}/videos')
+
 test_pipeline = [
     dict(type='MSTADecordInit'),
     dict(type='UniformSample', clip_len=8, num_clips=4, test_mode=True),
@@ -40,44 +14,8 @@ test_pipeline = [
     dict(type='PackActionInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        ann_file=f'{data_root}/train.txt',
-        data_prefix=dict(video=f'{data_root}/videos'),
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file=f'{data_root}/val.txt',
-        data_prefix=dict(video=f'{data_root}/videos'),
-        pipeline=val_pipeline,
-        test_mode=True,
-    ),
-)
+train_dataloader = dict(dataset=dict(ann_file=f'{data_root}/train.txt', data_prefix=videos))
+val_dataloader = dict(dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=videos))
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file=f'{data_root}/val.txt',
-        data_prefix=dict(video=f'{data_root}/videos'),
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
+    dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=videos, pipeline=test_pipeline)
 )
-val_evaluator = dict(type='AccMetric')
-test_evaluator = dict(type='AccMetric')
