@@ -1,0 +1,21 @@
+# HMDB-51, official split 1; test with 10 clips x 3 crops.
+_base_ = './rgb_u8_224.py'
+
+data_root = '{{ fileDirname }}/../../../data/hmdb51'
+videos = dict(video=f'{data_root}/videos')
+
+test_pipeline = [
+    dict(type='MSTADecordInit'),
+    dict(type='UniformSample', clip_len=8, num_clips=10, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 256)),
+    dict(type='ThreeCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+
+train_dataloader = dict(dataset=dict(ann_file=f'{data_root}/train1.txt', data_prefix=videos))
+val_dataloader = dict(dataset=dict(ann_file=f'{data_root}/test1.txt', data_prefix=videos))
+test_dataloader = dict(
+    dataset=dict(ann_file=f'{data_root}/test1.txt', data_prefix=videos, pipeline=test_pipeline)
+)
