@@ -101,7 +101,7 @@ def test_a_wrong_label_list_is_noticed(tool, published):
 def test_findings():
     spatial = [['A video about riding a bike.', 'A video about riding the bike.'],
                ['A video about a wet road.', 'A video about ' + 'trees ' * 40 + '.'],
-               ['A video about a wet road.', 'A video about two legs.']]  # fmt: skip
+               ['A video about a wet road.', 'A video about two **legs**.']]  # fmt: skip
     temporal = [[STEP.format('ride horse', 'mounting the saddle')] * 2,
                 [STEP.format('riding a bike', 'pedalling with both feet')] * 2,
                 [STEP.format('run', 'falling like a ride horse')] * 2]  # fmt: skip
@@ -110,7 +110,8 @@ def test_findings():
     )
     findings = examine(made, 32)
     assert not findings.problems
-    long, within, shared, mentions = findings.notes.values()
+    long, debris, within, shared, mentions = findings.notes.values()
+    assert debris == ["'run': 'two **legs**' holds markup or a placeholder"]
     assert len(long) == 1 and long[0].startswith("'riding a bike': 4")
     assert any("'RideHorse': 'riding a bike' and 'riding the bike'" in case for case in within)
     assert "'a wet road': 'riding a bike', 'run'" in shared
@@ -140,6 +141,7 @@ def test_long_lists_of_findings_are_shortened_on_demand_only(tool, tmp_path):
     [
         ('A video about a b.', 'x', 'a b'),
         (STEP.format('x', 'a b'), 'x', 'a b'),
+        (STEP.format('the x', 'a b.c'), 'x', 'a b.c'),
         ('A video of x: a b.', 'x', 'a b'),
         ('Legs move.', 'x', 'Legs move.'),
     ],

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from projects.msta.descriptions.forms import KINDS, STYLES, Demand, Kind
-from projects.msta.descriptions.gate import similar
+from projects.msta.descriptions.forms import KINDS, STYLES, Kind
+from projects.msta.descriptions.gate import find_debris, similar
 from projects.msta.descriptions.reader import over_context
 from projects.msta.descriptions.schema import Descriptions, find_problems
+from projects.msta.labels import humanize_label
 from projects.msta.tokenizer import count_tokens
 
 _SHOWN = 8
+_PUBLISHED = re.compile(
+    r'A video about (.*)\.'
+    r'|A videos? of .*? generally involves the following step: (.*), which is a sub-step\.',
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ def examine(descriptions: Descriptions, context: int) -> Findings:
                 f'{name!r}: {tokens} tokens: {text}'
                 for name, text, tokens in over_context(descriptions, context)
             ],
+            'sentences that are no descriptions': _debris(descriptions),
             'near-duplicates within a class': _duplicates_within(descriptions),
             'sentences that several classes share': _shared(descriptions),
             'classes whose descriptions mention another class': _mentions(descriptions),
@@ -88,23 +95,40 @@ def _range(values: Sequence[int]) -> str:
 
 
 def phrase(text: str, name: str) -> str:
-    """Return a sentence without the parts that the sentence forms give every description."""
-    for style in STYLES.values():
-        for form in (style.spatial, style.temporal):
-            start, end = form.replace('{name}', name).split('{phrase}')
-            if start and text.lower().startswith(start.lower()) and text.endswith(end):
-                return text[len(start) : len(text) - len(end)]
+    """Return a sentence without the parts that the sentence forms give every description.
+
+    The class may be worded differently in the published form ("assembling a computer" for
+    "assembling computer"), so there any name counts.
+    """
+    if match := _PUBLISHED.fullmatch(text):
+        return match[1] or match[2]
+    start, end = STYLES['short'].temporal.replace('{name}', name).split('{phrase}')
+    if text.lower().startswith(start.lower()) and text.endswith(end):
+        return text[len(start) : len(text) - len(end)]
     return text
 
 
 def _rows(descriptions: Descriptions) -> list[tuple[str, list[str]]]:
     """Return each class with all its phrases."""
-    rows = []
-    for index, label in enumerate(descriptions.names):
-        texts = descriptions.spatial[index] + descriptions.temporal[index]
-        names = {label.lower(), Demand(label, 1, 'published', 77).name}
-        rows.append((label, [min((phrase(t, n) for n in names), key=len) for t in texts]))
-    return rows
+    return [
+        (label, [phrase(text, _name(label)) for text in [*spatial, *temporal]])
+        for label, spatial, temporal in zip(
+            descriptions.names, descriptions.spatial, descriptions.temporal, strict=True
+        )
+    ]
+
+
+def _name(label: str) -> str:
+    return humanize_label(label).lower()
+
+
+def _debris(descriptions: Descriptions) -> list[str]:
+    return [
+        f'{label!r}: {text!r} {problem}'
+        for label, phrases in _rows(descriptions)
+        for text in phrases
+        if (problem := find_debris(text))
+    ]
 
 
 def _duplicates_within(descriptions: Descriptions) -> list[str]:
@@ -136,7 +160,7 @@ def _mentions(descriptions: Descriptions) -> list[str]:
     One-word names ("run", "pour") are ordinary words of any description, so they do not count;
     nor do names that are part of the class's own name.
     """
-    names = {label: Demand(label, 1, 'published', 77).name for label in descriptions.names}
+    names = {label: _name(label) for label in descriptions.names}
     telling = [name for name in names.values() if len(name.split()) > 1]
     if not telling:
         return []

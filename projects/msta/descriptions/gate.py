@@ -1,20 +1,19 @@
 """The quality gate: which answers become descriptions, and why the others do not."""
 
 import re
-from difflib import SequenceMatcher
 
 from projects.msta.descriptions.answer import AnswerError, bare_phrase, parse_answer
 from projects.msta.descriptions.forms import KINDS, Demand, Kind
 from projects.msta.tokenizer import count_tokens
 
-NEAR_DUPLICATE_RATIO = 0.9
 NEAR_DUPLICATE_OVERLAP = 0.8
 
 _META = re.compile(
     r"\b(as an? (ai|artificial|language)|language model|i('m| am) (sorry|unable|happy|an ai)"
     r"|i (cannot|can't|can not|won't|apologi[sz]e)|cannot (assist|help|comply|provide)"
     r'|here (are|is) (the|some|your|two|a)\b|hope this helps|let me know|as requested'
-    r'|(spatial|temporal) description|insert |lorem ipsum|placeholder|json)'
+    r'|(spatial|temporal) descriptions?\b|the output should|following format|lorem ipsum'
+    r'|placeholder|json)'
     r'|^(sure|certainly|of course|absolutely|okay|ok|sorry)\b[!,.]?',
     re.IGNORECASE,
 )
@@ -28,6 +27,7 @@ def _word_set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+_SENTENCE_BREAK = re.compile(r'\w{3,}[.!?]\s+\w')
 # Words that are common in their language and no English words.
 _FOREIGN = _word_set(
     'el los las una del por para con sobre que se sus y le les des une dans avec sur pour et au '
@@ -83,19 +83,28 @@ def judge(text: str, finish_reason: str | None, demand: Demand) -> dict[Kind, li
 
 
 def similar(first: str, second: str) -> bool:
-    """Whether two descriptions say nearly the same, by their words or by their letters."""
-    words = [set(_words(text)) - _LIGHT or set(_words(text)) for text in (first, second)]
-    common, union = words[0] & words[1], words[0] | words[1]
-    if not common:
+    """Whether two descriptions say nearly the same: whether they share most of their word stems.
+
+    Letters are not compared: "lifting the left arm" and "lifting the right arm" are two steps.
+    """
+    stems = [_stems(first), _stems(second)]
+    union = stems[0] | stems[1]
+    if not union:
         return first.lower() == second.lower()
-    if len(common) / len(union) >= NEAR_DUPLICATE_OVERLAP:
-        return True
-    matcher = SequenceMatcher(None, first.lower(), second.lower(), autojunk=False)
-    # The two quick ratios are upper bounds of the exact one.
-    return all(
-        ratio() >= NEAR_DUPLICATE_RATIO
-        for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
-    )
+    return len(stems[0] & stems[1]) / len(union) >= NEAR_DUPLICATE_OVERLAP
+
+
+def find_debris(phrase: str) -> str | None:
+    """Return what in a phrase is no description at all, if anything."""
+    if _META.search(phrase):
+        return 'talks about the task instead of describing the action'
+    if _MARKUP.search(phrase):
+        return 'holds markup or a placeholder'
+    if _SENTENCE_BREAK.search(phrase):
+        return 'is more than one sentence'
+    if not phrase.isprintable():
+        return 'holds characters that cannot be printed'
+    return None
 
 
 def _count_reasons(phrases: dict[Kind, list[str]], num: int) -> list[str]:
@@ -110,12 +119,9 @@ def _phrase_problem(phrase: str, kind: Kind, demand: Demand) -> str | None:
     words = _words(phrase)
     if not phrase:
         return 'is empty'
-    if _META.search(phrase):
-        return 'talks about the task instead of describing the action'
-    if _MARKUP.search(phrase):
-        return 'holds markup or a placeholder'
-    if not phrase.isprintable():
-        return 'holds characters that cannot be printed'
+    debris = find_debris(phrase)
+    if debris:
+        return debris
     letters = [character for character in phrase if character.isalpha()]
     if sum(character > '\u024f' for character in letters) * 10 > len(letters):
         return 'is not in English'
@@ -151,6 +157,18 @@ def _is_foreign(text: str) -> bool:
     words = _words(text)
     foreign = sum(word in _FOREIGN for word in words)
     return foreign >= 3 and foreign > sum(word in _ENGLISH for word in words)
+
+
+def _stems(text: str) -> frozenset[str]:
+    words = _words(text)
+    return frozenset(_stem(word) for word in words if word not in _LIGHT) or frozenset(words)
+
+
+def _stem(word: str) -> str:
+    """Return what "rope" and "ropes", "climbing" and "climbs" have in common, roughly."""
+    if word.endswith('s') and not word.endswith('ss'):
+        word = word[:-1]
+    return word[:5]
 
 
 def _words(text: str) -> list[str]:
