@@ -31,13 +31,14 @@ def locate(
             path = Path(parent, name)
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 by_stem[path.stem].append(path.relative_to(root))
-    found, missing = [], []
+    found: list[Video] = []
+    missing: list[Video] = []
     for video in videos:
-        path = _choose(video, labels[video.label], by_stem[Path(video.path).stem])
-        if path is None:
+        file = _choose(video, labels[video.label], by_stem[Path(video.path).stem])
+        if file is None:
             missing.append(video)
         else:
-            found.append(Video(path.as_posix(), video.label))
+            found.append(Video(file.as_posix(), video.label))
     return found, missing
 
 
