@@ -176,8 +176,8 @@ def recipe(size: int = 224) -> Compose:
         ),
         dict(type='Resize', scale=(size, size), keep_ratio=False),
         dict(type='Flip', flip_ratio=0.5),
-        dict(type='ClipColorJitter', prob=0.8),
-        dict(type='ClipGrayscale', prob=0.2),
+        dict(type='ClipColorJitter', p=0.8),
+        dict(type='ClipGrayscale', p=0.2),
         dict(type='FormatShape', input_format='NCTHW'),
         dict(type='PackActionInputs'),
     ]
@@ -285,7 +285,7 @@ def test_hue_turns_the_colour_circle(hue):
     'build',
     [
         lambda: ClipGrayscale(1.2),
-        lambda: ClipColorJitter(prob=-0.1),
+        lambda: ClipColorJitter(p=-0.1),
         lambda: MSTADecordInit(limit_sec=0),
     ],
 )

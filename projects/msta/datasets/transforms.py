@@ -62,26 +62,26 @@ def _clips(results: dict) -> list[slice]:
     return [slice(start, start + clip_len) for start in range(0, num_frames, clip_len)]
 
 
-def _check_prob(prob: float) -> float:
-    if not 0 <= prob <= 1:
-        raise ValueError(f'prob must lie in [0, 1], got {prob}')
-    return prob
+def _check_probability(p: float) -> float:
+    if not 0 <= p <= 1:
+        raise ValueError(f'p must lie in [0, 1], got {p}')
+    return p
 
 
 @TRANSFORMS.register_module()
 class ClipGrayscale(BaseTransform):
-    """Turn a clip gray with probability `prob`: one draw a clip, the same for all its frames.
+    """Turn a clip gray with probability `p`: one draw a clip, the same for all its frames.
 
     Frames are (H, W, 3), uint8 RGB, and stay so, with three equal channels (ITU-R 601 luma).
     """
 
-    def __init__(self, prob: float = 0.2) -> None:
-        self.prob = _check_prob(prob)
+    def __init__(self, p: float = 0.2) -> None:
+        self.p = _check_probability(p)
 
     def transform(self, results: dict) -> dict:
         imgs = list(results['imgs'])
         for clip in _clips(results):
-            if random.random() < self.prob:
+            if random.random() < self.p:
                 imgs[clip] = [
                     cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
                     for img in imgs[clip]
@@ -90,19 +90,19 @@ class ClipGrayscale(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(prob={self.prob})'
+        return f'{type(self).__name__}(p={self.p})'
 
 
 @TRANSFORMS.register_module()
 class ClipColorJitter(ColorJitter):
-    """ColorJitter applied to a clip with probability `prob`, with one draw for all its frames.
+    """ColorJitter applied to a clip with probability `p`, with one draw for all its frames.
 
     Differs from upstream in three ways: the hue shift is computed in int16 (upstream overflows on
     numpy 2) and as a fraction of the full colour circle, as torchvision does; the order of the four
     changes is drawn anew for each clip, not once a run; several clips have a draw each.
 
     Args:
-        prob: how often a clip is changed.
+        p: how often a clip is changed.
         brightness: largest change of the factor on brightness, about 1.
         contrast: the same for contrast.
         saturation: the same for saturation.
@@ -111,14 +111,14 @@ class ClipColorJitter(ColorJitter):
 
     def __init__(
         self,
-        prob: float = 0.8,
+        p: float = 0.8,
         brightness: float = 0.4,
         contrast: float = 0.4,
         saturation: float = 0.2,
         hue: float = 0.1,
     ) -> None:
         super().__init__(brightness, contrast, saturation, hue)
-        self.prob = _check_prob(prob)
+        self.p = _check_probability(p)
 
     @staticmethod
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -130,11 +130,11 @@ class ClipColorJitter(ColorJitter):
     def transform(self, results: dict) -> dict:
         imgs = list(results['imgs'])
         for clip in _clips(results):
-            if random.random() < self.prob:
+            if random.random() < self.p:
                 self.fn_idx = random.sample(range(4), 4)
                 imgs[clip] = super().transform({'imgs': imgs[clip]})['imgs']
         results['imgs'] = imgs
         return results
 
     def __repr__(self) -> str:
-        return f'{super().__repr__()[:-1]}, prob={self.prob})'
+        return f'{super().__repr__()[:-1]}, p={self.p})'

@@ -139,8 +139,8 @@ class MSTAMetric(BaseMetric):
         finite = np.isfinite(scores).all(1)
         if not finite.all():
             print_log(
-                f'the scores of {int((~finite).sum())} of {len(scores)} videos are not finite; they '
-                'count as wrong',
+                f'{int((~finite).sum())} of {len(scores)} videos have scores that are not finite; '
+                'they count as wrong',
                 logger='current',
                 level=logging.ERROR,
             )
