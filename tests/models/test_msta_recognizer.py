@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper
 from projects.msta.descriptions import DescriptionError
 from projects.msta.foundation import tokenize
 from projects.msta.labels import LabelError
+from projects.msta.models import msta_backbone
 
 from .conftest import LABELS
 
@@ -104,6 +105,26 @@ def test_the_cached_text_path_equals_the_plain_one(build):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_many_classes_go_through_in_groups(build, monkeypatch):
+    labels = ['eating', 'a long walk on the beach', 'swimming', 'a walk in the woods', 'hop']
+    whole = build(labels=labels)
+    parts = build(labels=labels)
+    parameters = [list(m.backbone.adapter.pairs['2'].text.parameters()) for m in (whole, parts)]
+    expected = whole.encode_classes()
+    monkeypatch.setattr(msta_backbone, 'TEXTS_AT_ONCE', 2)
+    found = parts.encode_classes()
+    assert parts._class_state().x.shape == whole._class_state().x.shape
+    assert torch.allclose(found, expected, atol=2e-6)
+    for a, b in zip(
+        torch.autograd.grad(found.square().sum(), parameters[1]),
+        torch.autograd.grad(expected.square().sum(), parameters[0]),
+        strict=True,
+    ):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(parts.encode_classes(), expected, atol=2e-6)
+
+
 def test_order_of_classes_and_of_the_batch_does_not_matter(build, batch):
     model = build()
     straight = scores(model, batch)
@@ -171,3 +192,16 @@ def test_same_seed_same_training(build, batch):
         step(model, batch, steps=3)
         ends.append(model.state_dict())
     assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
+def test_the_first_descriptions_alone(build, descriptions):
+    model = build(descriptions=descriptions, num_descriptions=1)
+    model.init_weights()
+    with torch.no_grad():
+        embeds = model.backbone.foundation.encode_text(tokenize(['t one eating'], 32))
+    expected = torch.nn.functional.normalize(embeds, dim=-1)[0]
+    assert torch.allclose(model._consistency_targets()['temporal'][3], expected, atol=1e-6)
+    with pytest.raises(DescriptionError, match=r'holds 2 descriptions.*num_descriptions=3'):
+        build(descriptions=descriptions, num_descriptions=3).init_weights()
+    with pytest.raises(DescriptionError, match='at least 1'):
+        build(descriptions=descriptions, num_descriptions=0)

@@ -107,7 +107,8 @@ class MSTARecognizer(BaseRecognizer):
     def encode_classes(self) -> Tensor:
         """Class embeddings ``(K, D)``, not normalised; kept while no trained weight changes."""
         state = self._class_state()
-        if torch.is_grad_enabled() and self.backbone.adapter.trains_text:
+        # What dropout made of them in training must not be kept for testing.
+        if self.backbone.adapter.trains_text and (self.training or torch.is_grad_enabled()):
             return self.backbone.encode_text(state)
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
         with torch.no_grad():
