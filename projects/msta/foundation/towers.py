@@ -117,6 +117,11 @@ class TextState:
     eot: Tensor
     block: int
 
+    def split(self, size: int) -> list[TextState]:
+        """The texts in groups of at most ``size``."""
+        parts = zip(self.x.split(size), self.eot.split(size), strict=True)
+        return [TextState(x, eot, self.block) for x, eot in parts]
+
 
 class TextTower(nn.Module):
     """CLIP's causal text transformer, read off at the end-of-text token (the largest id)."""

@@ -7,10 +7,12 @@ import os
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ..adapters import build_adapter
 from ..foundation import (
@@ -23,6 +25,9 @@ from ..foundation import (
 )
 
 _FORMAT = 'msta/1'
+
+# Texts that go through the text tower together: what bounds memory with 10,000 classes.
+TEXTS_AT_ONCE = 1024
 
 
 class CheckpointError(ValueError):
@@ -222,13 +227,28 @@ class MSTABackbone(BaseModule):
         In full precision whatever runs around it: it is computed once and used in every step.
         """
         state = TextState(tokens, tokens.argmax(-1), 0)
+        first = self.adapter.first_text_block(self.foundation)
+        if first == 0:
+            return state
         with torch.autocast(tokens.device.type, enabled=False):
-            first = self.adapter.first_text_block(self.foundation)
-            return self.foundation.text.advance(state, first)
+            parts = [self.foundation.text.advance(s, first).x for s in state.split(TEXTS_AT_ONCE)]
+        longest = max(x.shape[1] for x in parts)  # each group was cut to its own longest text
+        parts = [F.pad(x, (0, 0, 0, longest - x.shape[1])) for x in parts]
+        return TextState(torch.cat(parts), state.eot, first)
 
     def encode_text(self, text: Tensor | TextState) -> Tensor:
         """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
         state = text if isinstance(text, TextState) else self.text_state(text)
+        parts = state.split(TEXTS_AT_ONCE)
+        if len(parts) == 1:
+            return self._finish_text(state)
+        if torch.is_grad_enabled():  # activations of one group at a time
+            done = [checkpoint(self._finish_text, part, use_reentrant=False) for part in parts]
+        else:
+            done = [self._finish_text(part) for part in parts]
+        return torch.cat(done)
+
+    def _finish_text(self, state: TextState) -> Tensor:
         if self.merged is not None:
             return self.merged.text.finish(state)
         return self.adapter.encode_text(self.foundation, state)
@@ -237,7 +257,8 @@ class MSTABackbone(BaseModule):
     def encode_text_frozen(self, tokens: Tensor) -> Tensor:
         """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone, in full precision."""
         with torch.autocast(tokens.device.type, enabled=False):
-            return self.foundation.encode_text(tokens)
+            parts = [self.foundation.encode_text(part) for part in tokens.split(TEXTS_AT_ONCE)]
+        return torch.cat(parts)
 
 
 def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:
