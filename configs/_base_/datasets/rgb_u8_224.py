@@ -53,5 +53,5 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type=dataset_type, test_mode=True),
 )
-val_evaluator = dict(type='AccMetric')
-test_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='MSTAMetric')
+test_evaluator = dict(type='MSTAMetric')
