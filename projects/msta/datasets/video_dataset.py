@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmaction.datasets import VideoDataset
 from mmaction.registry import DATASETS
+from mmengine.dist import get_rank
 from mmengine.logging import print_log
 
 from .annotations import AnnotationError, read_annotations, read_skip_list
@@ -22,6 +23,12 @@ _CODES = list(REASONS)
 
 class TooManyUnreadableVideosError(RuntimeError):
     """Training stops: more videos than ``max_failed`` allows could not be read."""
+
+
+def _say(message: str) -> None:
+    # MMEngine shows nothing below an error of processes other than the first.
+    level = logging.WARNING if get_rank() == 0 else logging.ERROR
+    print_log(message, logger='current', level=level)
 
 
 @DATASETS.register_module()
@@ -201,19 +208,13 @@ class MSTAVideoDataset(VideoDataset):
         failed = int((self._account > 0).sum())
         total = len(self)
         if self.test_mode:
-            print_log(
-                f'unreadable video {error}; counted as a wrong answer ({failed} failed so far)',
-                logger='current',
-                level=logging.ERROR,
-            )
+            _say(f'unreadable video {error}; counted as a wrong answer ({failed} failed so far)')
             return
         limit = self.max_failed if self.max_failed >= 1 else max(1, self.max_failed * total)
         limit = int(limit) if self.max_failed else 0
-        print_log(
+        _say(
             f'unreadable video {error}; another takes its place ({failed} failed of {total}, the '
-            f'run stops above {limit})',
-            logger='current',
-            level=logging.ERROR,
+            f'run stops above {limit})'
         )
         if failed > limit:
             raise TooManyUnreadableVideosError(

@@ -142,7 +142,7 @@ class MSTAMetric(BaseMetric):
                 f'{int((~finite).sum())} of {len(scores)} videos have scores that are not finite; '
                 'they count as wrong',
                 logger='current',
-                level=logging.ERROR,
+                level=logging.WARNING,
             )
         scores, labels = scores[finite], labels[finite]
         if not len(scores):
@@ -169,7 +169,7 @@ class MSTAMetric(BaseMetric):
                 f'{values["failed"]} failed and {values.get("missing", 0)} have no result, all '
                 'counted as wrong\n' + '\n'.join(lines),
                 logger='current',
-                level=logging.ERROR,
+                level=logging.WARNING,
             )
         if self.out_file is None:
             return
