@@ -1,0 +1,231 @@
+"""Arguments, and errors that a user can act on: one line, status 2, nothing left behind."""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from projects.msta.apis import cli, launch
+from projects.msta.labels import LabelError
+from tools import test as test_tool
+from tools import train as train_tool
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py', 'doctor.py'])
+def test_help_is_quick_and_loads_no_torch(tool):
+    code = (
+        f'import runpy, sys; sys.argv = ["{tool}", "--help"]\n'
+        'try: runpy.run_path(sys.argv[0], run_name="__main__")\n'
+        'except SystemExit as end: assert not end.code\n'
+        'assert not {"torch", "mmengine", "mmaction"} & set(sys.modules), "heavy import"'
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / 'tools',
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('usage:')
+    # Processor time: the clock on the wall also shows what else the machine does.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+def parse_train(*arguments: object) -> argparse.Namespace:
+    return train_tool.parse_args([str(argument) for argument in arguments])
+
+
+def parse_test(*arguments: object) -> argparse.Namespace:
+    return test_tool.parse_args([str(argument) for argument in arguments])
+
+
+def test_arguments_reach_the_config(experiment, tmp_path):
+    arguments = ['--seed', 7, '--deterministic', '--auto-scale-lr', '--no-validate']
+    arguments += ['--cfg-options', 'train_cfg.max_epochs=9', 'model.cls_head.alpha=0.5']
+    before = dict(os.environ)
+    cfg = launch.make_train_config(
+        parse_train(experiment.fixed, '--work-dir', tmp_path, *arguments)
+    )
+    os.environ.pop('CUBLAS_WORKSPACE_CONFIG')
+    assert dict(os.environ) == before
+    assert cfg.randomness == dict(seed=7, diff_rank_seed=False, deterministic=True)
+    assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=2)
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+    assert cfg.train_cfg.max_epochs == 9 and cfg.model.cls_head.alpha == 0.5
+    assert cfg.work_dir == str(tmp_path) and not cfg.resume
+
+
+def test_the_configs_seed_stays_unless_given(experiment):
+    cfg = launch.make_train_config(parse_train(experiment.fixed))
+    assert cfg.randomness.seed == 2048
+
+
+def test_work_folder_is_the_command_lines_then_the_configs_then_one_in_the_repository(experiment):
+    cfg = launch.make_test_config(parse_test(experiment.fixed, 'none'))
+    assert cfg.work_dir == str(ROOT / 'work_dirs' / 'fixed')
+    assert cfg.load_from is None and not cfg.resume
+
+
+def test_resume_takes_the_newest_whole_checkpoint(tmp_path):
+    for epoch in (1, 2, 10):
+        with zipfile.ZipFile(tmp_path / f'epoch_{epoch}.pth', 'w') as file:
+            file.writestr('data', b'x' * 100)
+    (tmp_path / 'last_checkpoint').write_text('/moved/from/elsewhere/epoch_2.pth')
+    assert launch.find_resumable(tmp_path, 'auto') == str(tmp_path / 'epoch_2.pth')
+    (tmp_path / 'last_checkpoint').write_text('')
+    assert launch.find_resumable(tmp_path, 'auto') == str(tmp_path / 'epoch_10.pth')
+    (tmp_path / 'epoch_10.pth').write_bytes((tmp_path / 'epoch_10.pth').read_bytes()[:60])
+    assert launch.find_resumable(tmp_path, 'auto') == str(tmp_path / 'epoch_2.pth')
+    assert launch.find_resumable(tmp_path / 'empty', 'auto') is None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['CONFIG', '--resume', 'gone.pth'], 'no checkpoint gone.pth'),
+        (['DIR/fixd.py'], 'there is fixed.py'),
+        (['DIR/broken.py'], 'broken.py cannot be read'),
+        (['CONFIG', '--launcher', 'slurm'], 'needs GPUs'),
+        (['CONFIG', '--launcher', 'pytorch'], 'tools/dist_train.sh'),
+        (['CONFIG', '--cfg-options', 'model.type=Nothing'], 'Nothing is not in the'),
+        (['CONFIG', '--cfg-options', 'model.colour=1'], "'colour'"),
+        (['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=/no/list'], '/no/list'),
+        (['CONFIG', '--cfg-options', 'model.backbone.foundation.checkpoint=/no/w'], '/no/w'),
+        (['CONFIG', '--amp', '--cfg-options', 'optim_wrapper.type=Mine'], 'Mine'),
+        (['CONFIG', '--auto-scale-lr', '--cfg-options', 'x=1'], None),
+    ],
+)
+def test_training_errors(experiment, tmp_path, capsys, monkeypatch, arguments, words):
+    if torch.cuda.is_available() and '--launcher' in arguments:
+        pytest.skip('this machine has a GPU')
+    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
+        monkeypatch.delenv(name, raising=False)
+    (experiment.folder / 'broken.py').write_text('model = dict(\n')
+    places = {'CONFIG': str(experiment.fixed), 'DIR': str(experiment.folder)}
+    arguments = [
+        a.replace('CONFIG', places['CONFIG']).replace('DIR', places['DIR']) for a in arguments
+    ]
+    if words is None:
+        config = experiment.folder / 'unscaled.py'
+        config.write_text(experiment.fixed.read_text().split('auto_scale_lr')[0])
+        arguments[0], words = str(config), 'auto_scale_lr=dict(base_batch_size=...)'
+    args = train_tool.parse_args(
+        [*arguments[:1], '--work-dir', str(tmp_path / 'w'), *arguments[1:]]
+    )
+    assert cli.run_tool(launch.train, args) == 2
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert [line for line in printed.splitlines() if line.startswith('error: ')]
+    assert 'Traceback' not in printed
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+def test_testing_errors(experiment, tmp_path, capsys):
+    cut_off = tmp_path / 'cut.pth'
+    torch.save({'state_dict': {}}, cut_off)
+    cut_off.write_bytes(cut_off.read_bytes()[:-40])
+    foreign = tmp_path / 'foreign.pth'
+    torch.save({'state_dict': {'fc.weight': torch.ones(1)}}, foreign)
+    hostile = tmp_path / 'hostile.pth'
+    torch.save({'state_dict': {}, 'meta': argparse.Namespace(a=1)}, hostile)
+    for arguments, words in (
+        ([tmp_path / 'epoch_9.pth'], 'has cut.pth, foreign.pth, hostile.pth'),
+        ([cut_off], 'cut off'),
+        ([foreign], 'not a checkpoint of this project'),
+        ([hostile], 'could run code'),
+        (['none', '--dump', 'predictions.json'], 'must end in .pkl'),
+    ):
+        args = parse_test(experiment.fixed, *arguments, '--work-dir', tmp_path / 'w')
+        assert cli.run_tool(launch.test, args) == 2
+        printed = capsys.readouterr().err
+        assert words in printed and 'Traceback' not in printed
+
+
+def test_descriptions_are_for_training_alone(experiment):
+    config = experiment.folder / 'described.py'
+    config.write_text("_base_ = './fixed.py'\nmodel = dict(descriptions='/not/here.json')\n")
+    assert launch.make_test_config(parse_test(config, 'none')).model.descriptions is None
+    assert launch.make_train_config(parse_train(config)).model.descriptions == '/not/here.json'
+
+
+def test_a_misspelt_option_is_warned_of(experiment, capsys):
+    launch.make_test_config(parse_test(experiment.fixed, 'none', '--cfg-options', 'modle.x=1'))
+    assert 'did you mean model?' in capsys.readouterr().err
+
+
+def test_malformed_options_are_an_error_of_usage(experiment, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse_train(experiment.fixed, '--cfg-options', 'no-equals-sign')
+    assert end.value.code == 2 and 'key=value' in capsys.readouterr().err
+
+
+def raise_it(error: BaseException):
+    def task(args):
+        raise error
+
+    return task
+
+
+def test_faults_keep_their_stack_trace_and_users_errors_on_request(capsys, monkeypatch):
+    plain, debug = argparse.Namespace(debug=False), argparse.Namespace(debug=True)
+    assert cli.run_tool(raise_it(ZeroDivisionError('x')), plain) == 1
+    assert 'Traceback' in capsys.readouterr().err
+    assert cli.run_tool(raise_it(LabelError('two classes')), plain) == 2
+    assert capsys.readouterr().err == 'error: two classes\n'
+    assert cli.run_tool(raise_it(LabelError('two classes')), debug) == 1
+    assert 'Traceback' in capsys.readouterr().err
+    monkeypatch.setenv('MSTA_DEBUG', '1')
+    assert cli.run_tool(raise_it(LabelError('two classes')), plain) == 1
+    assert 'Traceback' in capsys.readouterr().err
+    assert cli.run_tool(raise_it(KeyboardInterrupt()), plain) == 130
+
+
+class _Broken(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int):
+        raise LabelError('clip.mp4: label 9 is out of range')
+
+
+def test_an_error_in_a_loaders_worker_is_one_line(capsys):
+    def task(args):
+        next(iter(DataLoader(_Broken(), num_workers=1)))
+
+    assert cli.run_tool(task, argparse.Namespace(debug=False)) == 2
+    assert capsys.readouterr().err == 'error: clip.mp4: label 9 is out of range\n'
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments'),
+    [('dist_train.sh', 1), ('dist_test.sh', 2), ('slurm_train.sh', 2), ('slurm_test.sh', 3)],
+)
+def test_scripts_say_what_they_want(experiment, script, arguments):
+    done = experiment.tool(script, *['x'] * arguments)
+    assert done.returncode == 2 and done.stderr.startswith('usage:')
+
+
+def test_slurm_scripts_hand_their_arguments_to_srun(experiment, tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nfor a in "$@"; do echo "[$a]"; done\n')
+    srun.chmod(0o755)
+    env = {'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'GPUS': '4', 'GPUS_PER_NODE': '2'}
+    done = experiment.tool('slurm_train.sh', 'part', 'job', 'a config.py', '--amp', env=env)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {'[--ntasks=4]', '[--gres=gpu:2]', '[a config.py]', '[--amp]'} <= set(lines)
+    assert lines[-2:] == ['[--launcher=slurm]', '[--amp]']
+    done = experiment.tool('slurm_test.sh', 'part', 'job', 'config.py', 'x.pth', env=env)
+    assert done.stdout.splitlines()[-3:] == ['[config.py]', '[x.pth]', '[--launcher=slurm]']

@@ -1,0 +1,147 @@
+"""tools/train.py and tools/test.py on real files: alone, as two processes, killed and resumed."""
+
+import pickle
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from projects.msta.apis import cli, launch
+from tools import test as test_tool
+from tools import train as train_tool
+
+_runs = iter(range(1000))
+
+
+def train(config: Path, work_dir: Path, *arguments: str, epochs: int = 4) -> dict:
+    """Train in this process; give the last checkpoint."""
+    options = [f'experiment_name=run{next(_runs)}', f'train_cfg.max_epochs={epochs}']
+    args = [str(config), '--work-dir', str(work_dir), *arguments, '--cfg-options', *options]
+    launch.train(train_tool.parse_args(args))
+    return last_checkpoint(work_dir, epochs)
+
+
+def last_checkpoint(work_dir: Path, epochs: int = 4) -> dict:
+    assert (work_dir / 'last_checkpoint').read_text().endswith(f'epoch_{epochs}.pth')
+    return torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)
+
+
+def accuracy(config: Path, checkpoint: Path | str, work_dir: Path, *arguments: str) -> float:
+    name = f'experiment_name=run{next(_runs)}'
+    args = [str(config), str(checkpoint), '--work-dir', str(work_dir), *arguments]
+    return launch.test(test_tool.parse_args([*args, '--cfg-options', name]))['acc/top1']
+
+
+def free_port() -> str:
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return str(sock.getsockname()[1])
+
+
+def largest_difference(one: dict, other: dict) -> float:
+    assert one.keys() == other.keys()
+    return max(
+        (one[key].double() - other[key].double()).abs().max().item()
+        for key in one
+        if key.split('.')[-1] != '_extra_state'
+    )
+
+
+@pytest.fixture(scope='module')
+def one_process(experiment, tmp_path_factory) -> Path:
+    """The work folder of a run in one process, without random augmentation."""
+    work_dir = tmp_path_factory.mktemp('one')
+    train(experiment.fixed, work_dir)
+    return work_dir
+
+
+def test_two_processes_train_and_test_like_one(experiment, one_process, tmp_path):
+    # Two processes of one video make the same batches as one of two.
+    done = experiment.tool(
+        'dist_train.sh',
+        experiment.fixed,
+        2,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'train_dataloader.batch_size=1',
+        env={'PORT': free_port()},
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = last_checkpoint(one_process), last_checkpoint(tmp_path)
+    # Gradients are averaged over the processes instead of the batch: rounding, grown over 16 steps.
+    assert largest_difference(one['state_dict'], two['state_dict']) < 1e-4
+    expected = accuracy(experiment.fixed, one_process / 'epoch_4.pth', tmp_path / 'test1')
+
+    done = experiment.tool(
+        'dist_test.sh',
+        experiment.fixed,
+        one_process / 'epoch_4.pth',
+        2,
+        '--work-dir',
+        tmp_path / 'test2',
+        '--dump',
+        tmp_path / 'two.pkl',
+        '--cfg-options',
+        'log_level=INFO',
+        env={'PORT': free_port()},
+    )
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r'acc/top1: ([\d.]+)', done.stdout + done.stderr)
+    assert float(found[0]) == pytest.approx(expected, abs=5e-5)
+    assert len(pickle.loads((tmp_path / 'two.pkl').read_bytes())) == 7  # noqa: S301 - our own
+
+
+def test_killed_and_resumed_equals_uninterrupted(experiment, tmp_path):
+    straight = train(experiment.random, tmp_path / 'straight')
+    killed = experiment.start('train.py', experiment.random, '--work-dir', tmp_path / 'killed')
+    deadline = time.monotonic() + 300
+    while not (tmp_path / 'killed' / 'epoch_2.pth').exists():
+        assert killed.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / 'killed' / 'epoch_4.pth').exists()
+    resumed = train(experiment.random, tmp_path / 'killed', '--resume')
+    assert largest_difference(straight['state_dict'], resumed['state_dict']) == 0
+    assert (
+        resumed['message_hub']['runtime_info']['best_score']
+        == (straight['message_hub']['runtime_info']['best_score'])
+    )
+
+
+def test_frozen_foundation_is_tested_without_a_checkpoint(experiment, one_process, tmp_path):
+    dump = tmp_path / 'frozen.pkl'
+    frozen = accuracy(experiment.fixed, 'none', tmp_path, '--dump', str(dump))
+    trained = accuracy(experiment.fixed, one_process / 'epoch_4.pth', tmp_path)
+    assert 0 <= frozen < trained
+    samples = pickle.loads(dump.read_bytes())  # noqa: S301 - written two lines above
+    hits = [int(s['pred_label'][0]) == int(s['gt_label'][0]) for s in samples]
+    assert sum(hits) / 7 == pytest.approx(frozen)
+    assert [path.name for path in tmp_path.glob('*.pkl')] == ['frozen.pkl']
+
+
+def test_mixed_precision_trains_without_a_gpu(experiment, one_process, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip('this machine has a GPU')
+    reduced = train(experiment.fixed, tmp_path, '--amp', epochs=2)['state_dict']
+    full = torch.load(one_process / 'epoch_2.pth', weights_only=True)['state_dict']
+    assert all(v.dtype in (torch.float32, torch.uint8) for v in reduced.values())
+    # Eight steps of at most 0.01 each way: the same training, but not the same numbers.
+    assert 0 < largest_difference(reduced, full) < 0.1
+
+
+def test_labels_that_do_not_fit_stop_the_tool(experiment, tmp_path, capsys):
+    labels = tmp_path / 'two.txt'
+    labels.write_text('moving left\nspinning\n')
+    args = [str(experiment.fixed), '--work-dir', str(tmp_path)]
+    args += ['--cfg-options', f'model.labels={labels}']
+    assert cli.run_tool(launch.train, train_tool.parse_args(args)) == 2
+    printed = capsys.readouterr().err
+    assert 'error: ' in printed and 'Traceback' not in printed
+    assert 'list.txt' in printed and 'label 2' in printed and '2 classes' in printed
+    assert not list(tmp_path.glob('*.pth'))
