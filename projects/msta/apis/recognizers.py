@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,12 +68,15 @@ def _config_path(name: str) -> Path:
     """A file, or a preset: the name of a config of this project."""
     if name.endswith('.py'):
         return Path(name)
-    presets = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
+    folder = ROOT / 'configs'
+    presets = {p.stem: p for p in folder.rglob('*.py') if '_base_' not in p.parts}
     if name not in presets:
+        near = difflib.get_close_matches(name, presets, 3, 0.3) or sorted(presets)[:8]
         raise ConfigError(
-            f'{name!r} is neither a file nor a preset; the presets are {", ".join(presets)}'
+            f'{name!r} is neither a file nor a preset; the nearest presets are {", ".join(near)} '
+            f'({len(presets)} in {folder})'
         )
-    return ROOT / 'configs' / f'{name}.py'
+    return presets[name]
 
 
 def zero_shot_config(weights: str | Path) -> Config:

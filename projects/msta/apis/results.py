@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -143,7 +143,3 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 file, whole or not at all."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8', newline=''))
 
-
-def print_results(results: Sequence[VideoResult], stream: IO[str]) -> None:
-    """A table on a terminal, JSON in a pipe."""
-    stream.write(to_table(results) if stream.isatty() else to_json(results))

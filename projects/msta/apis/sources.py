@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 
-VIDEO_SUFFIXES = frozenset(
-    {'.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.ts', '.flv', '.wmv'}
-    | {'.3gp', '.gif'}
-)
+from ..datasets.annotations import VIDEO_SUFFIXES
+
 ARRAY_FPS = 25.0
 
 

@@ -1,0 +1,142 @@
+"""Timelines one can look at: an annotated video and a plot. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .results import write_whole
+from .segments import Cell, Timeline
+from .streams import CaptureStream, StreamError
+
+_SHADE = 0.35
+_BAR_BGR = (200, 160, 60)
+_WHITE = (255, 255, 255)
+_PLOTTED_LABELS = 8
+
+
+def write_annotated_video(
+    timeline: Timeline,
+    path: str | Path,
+    bars: int = 3,
+    max_side: int = 1280,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Copy the video to an mp4 with each window's best labels, and a bar for their probabilities.
+
+    It is read a second time, frame by frame; frames larger than ``max_side`` are reduced.
+    """
+    if Path(path).suffix.lower() != '.mp4':
+        raise ValueError(f'{path}: an annotated video is an .mp4 file')
+    if Path(path).exists() and Path(path).samefile(timeline.video):
+        raise ValueError(f'{path}: the annotated video would overwrite the video itself')
+
+    def write(temporary: Path) -> None:
+        stream = CaptureStream(timeline.video)
+        try:
+            _copy(stream, timeline, temporary, bars, max_side, progress)
+        finally:
+            stream.close()
+
+    write_whole(path, write)
+
+
+def _copy(
+    stream: CaptureStream,
+    timeline: Timeline,
+    path: Path,
+    bars: int,
+    max_side: int,
+    progress: Callable[[float], None] | None,
+) -> None:
+    writer: cv2.VideoWriter | None = None
+    cells, index = iter(timeline.cells), 0
+    cell = next(cells)
+    try:
+        while stream.grab():
+            seconds = index / stream.fps
+            while seconds >= cell.end_sec and (following := next(cells, None)) is not None:
+                cell = following
+            image = _fit(stream.frame()[..., ::-1], max_side)
+            if writer is None:
+                size = (image.shape[1], image.shape[0])
+                codec = cv2.VideoWriter.fourcc(*'mp4v')
+                writer = cv2.VideoWriter(str(path), codec, stream.fps, size)
+                if not writer.isOpened():
+                    raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
+            writer.write(draw_cell(image, cell, bars))
+            index += 1
+            if progress is not None:
+                progress(seconds)
+    finally:
+        if writer is not None:
+            writer.release()
+
+
+def _fit(image: np.ndarray, max_side: int) -> np.ndarray:
+    """Reduce to ``max_side``, and enlarge what is too small to write on; sides become even."""
+    height, width = image.shape[:2]
+    scale = min(1.0, max_side / max(height, width))
+    if max(height, width) < 320:
+        scale = 320 / max(height, width)
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    return cv2.resize(image, size) if size != (width, height) else np.ascontiguousarray(image)
+
+
+def draw_cell(image: np.ndarray, cell: Cell, bars: int) -> np.ndarray:
+    """Labels over a darkened strip at the foot of a BGR frame; the answer first, in bold."""
+    height, width = image.shape[:2]
+    size = max(0.4, min(height, width) / 600)
+    row = int(34 * size)
+    rows = list(zip(cell.labels, cell.probabilities, strict=True))[:bars]
+    top = max(0, height - row * len(rows) - row // 3)
+    image[top:] = (image[top:] * _SHADE).astype(np.uint8)
+    for number, (name, probability) in enumerate(rows):
+        base = top + row * (number + 1) - row // 4
+        reach = int((width - 2 * row) * min(max(probability, 0.0), 1.0))
+        cv2.rectangle(image, (row, base + 3), (row + reach, base + 5), _BAR_BGR, -1)
+        weight = 2 if number == 0 and cell.label == name else 1
+        place, font = (row, base), cv2.FONT_HERSHEY_SIMPLEX
+        text = f'{probability:4.0%} {name}'
+        cv2.putText(image, text, place, font, size, _WHITE, weight, cv2.LINE_AA)
+    return image
+
+
+def write_timeline_plot(timeline: Timeline, path: str | Path) -> None:
+    """A picture of the windows' probabilities over time, above the merged segments."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = _plotted(timeline)
+    figure = Figure(figsize=(10, 4.5), layout='constrained')
+    FigureCanvasAgg(figure)
+    curves, strip = figure.subplots(2, 1, sharex=True, gridspec_kw={'height_ratios': [5, 1]})
+    centres = [(cell.start_sec + cell.end_sec) / 2 for cell in timeline.cells]
+    colours = {name: f'C{index}' for index, name in enumerate(names)}
+    for name in names:
+        values = [
+            dict(zip(cell.labels, cell.probabilities, strict=True)).get(name, 0.0)
+            for cell in timeline.cells
+        ]
+        curves.plot(centres, values, label=name, color=colours[name], marker='.')
+    curves.set(ylabel='probability', ylim=(0, 1.02), title=Path(timeline.video).name)
+    curves.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
+    for segment in timeline.segments:
+        colour = colours.get(segment.label, '0.8')
+        strip.axvspan(segment.start_sec, segment.end_sec, color=colour, linewidth=0)
+    strip.set(xlabel='seconds', yticks=[], xlim=(0, timeline.duration_sec))
+    format_name = Path(path).suffix.lstrip('.') or 'png'
+    if format_name not in figure.canvas.get_supported_filetypes():
+        raise ValueError(f'{path}: a plot is written as .png, .svg or .pdf')
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=120, format=format_name))
+
+
+def _plotted(timeline: Timeline) -> list[str]:
+    """The labels that win the most time, most first."""
+    won: dict[str, float] = {}
+    for cell in timeline.cells:
+        won[cell.labels[0]] = won.get(cell.labels[0], 0.0) + cell.end_sec - cell.start_sec
+    return sorted(won, key=lambda name: -won[name])[:_PLOTTED_LABELS]

@@ -1,0 +1,111 @@
+"""Long videos and streams: windows through an inferencer, smoothed and merged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..datasets.decoding import VideoDecodeError
+from .inferencer import MSTAInferencer, batched
+from .results import NONE_OF_THESE
+from .segments import Cell, Timeline, merge
+from .streams import FrameStream, StreamError, open_stream
+from .windows import WindowScores, iter_windows, smooth
+
+
+def score_windows(
+    inferencer: MSTAInferencer,
+    stream: FrameStream,
+    window_sec: float = 2.0,
+    stride_sec: float = 1.0,
+) -> Iterator[WindowScores]:
+    """Scores of sliding windows, in order, as they are done; a live stream's one by one."""
+    windows = iter_windows(stream, inferencer.loader, window_sec, stride_sec)
+    for batch in batched(windows, 1 if stream.live else inferencer.batch_size):
+        cosines, _, scores = inferencer.score(torch.stack([w.inputs for w in batch]))
+        for window, cosine, score in zip(batch, cosines, scores, strict=True):
+            yield WindowScores(window.start_sec, window.end_sec, cosine, score)
+
+
+def to_cells(
+    windows: Iterable[WindowScores], inferencer: MSTAInferencer, topk: int = 5
+) -> Iterator[Cell]:
+    """Windows -> cells: borders lie half-way between the centres of neighbouring windows."""
+    previous: WindowScores | None = None
+    border = 0.0
+    for window in windows:
+        if previous is None:
+            border = window.start_sec
+        else:
+            middle = (previous.centre_sec + window.centre_sec) / 2
+            yield _cell(previous, inferencer, topk, border, middle)
+            border = middle
+        previous = window
+    if previous is not None:
+        yield _cell(previous, inferencer, topk, border, previous.end_sec)
+
+
+def _cell(
+    window: WindowScores, inferencer: MSTAInferencer, topk: int, start: float, end: float
+) -> Cell:
+    order = np.argsort(-window.scores, kind='stable')[:topk]
+    names = [inferencer.labels[i] for i in order]
+    rule = inferencer.rejection
+    rejected = rule is not None and bool(rule.rejects(window.cosines[None])[0])
+    label = NONE_OF_THESE if rejected else names[0]
+    return Cell(start, end, label, names, window.scores[order].tolist())
+
+
+def stream_cells(
+    inferencer: MSTAInferencer,
+    source: Any,
+    window_sec: float = 2.0,
+    stride_sec: float = 1.0,
+    smoothing: int = 1,
+    topk: int = 5,
+    fps: float | None = None,
+) -> Iterator[Cell]:
+    """Cells of a file, camera (a number), address, array or iterator of frames, as they are done.
+
+    A cell comes out when the window after it is scored, and with smoothing ``smoothing // 2``
+    windows later. ``fps`` is that of frames in memory.
+    """
+    stream = open_stream(source, fps)
+    try:
+        windows = score_windows(inferencer, stream, window_sec, stride_sec)
+        yield from to_cells(smooth(windows, smoothing), inferencer, topk)
+    finally:
+        stream.close()
+
+
+def analyse(
+    inferencer: MSTAInferencer,
+    source: Any,
+    window_sec: float = 2.0,
+    stride_sec: float = 1.0,
+    smoothing: int = 3,
+    min_segment_sec: float = 0.0,
+    topk: int = 5,
+    fps: float | None = None,
+    progress: Callable[[Cell], None] | None = None,
+) -> Timeline:
+    """What happens when in a video of any length. An unreadable one has a timeline that says so."""
+    timeline = Timeline(str(source) if isinstance(source, (str, Path, int)) else 'frames')
+    started = time.perf_counter()
+    try:
+        for cell in stream_cells(inferencer, source, window_sec, stride_sec, smoothing, topk, fps):
+            timeline.cells.append(cell)
+            if progress is not None:
+                progress(cell)
+    except (StreamError, VideoDecodeError) as error:
+        timeline.error = str(error)
+        return timeline
+    timeline.segments = merge(timeline.cells, min_segment_sec)
+    timeline.duration_sec = timeline.cells[-1].end_sec
+    timeline.timings = {'total': time.perf_counter() - started}
+    return timeline
