@@ -1,0 +1,193 @@
+"""What each protocol trains and tests: lists, class lists, seeds, configs. No torch.
+
+========== ============================================== =====================================
+protocol   trained on                                     tested on, each within its own classes
+========== ============================================== =====================================
+zero_shot  all videos of Kinetics-400                     three splits of another data set
+few_shot   2, 4, 8 or 16 videos a class                   the first official test split
+base2novel 16 videos of each base class                   base classes; novel classes
+supervised all training videos                            the validation videos
+========== ============================================== =====================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+
+PROTOCOLS = ('zero_shot', 'few_shot', 'base2novel', 'supervised')
+DATASETS = {
+    'zero_shot': ('hmdb51', 'ucf101', 'kinetics600', 'shapes'),
+    'few_shot': ('hmdb51', 'ucf101', 'ssv2', 'shapes'),
+    'base2novel': ('hmdb51', 'ucf101', 'ssv2', 'kinetics400', 'shapes'),
+    'supervised': ('kinetics400', 'shapes'),
+}
+DEFAULT_SEEDS = {'zero_shot': (1,), 'few_shot': (1, 2, 3), 'base2novel': (1, 2, 3)}
+DEFAULT_SHOTS = (2, 4, 8, 16)
+# The paper's number of classes, base and novel.
+CLASS_COUNTS = {
+    'hmdb51': (26, 25),
+    'ucf101': (51, 50),
+    'ssv2': (87, 87),
+    'kinetics400': (200, 200),
+    'shapes': (24, 24),
+}
+# How the name of a config begins.
+MODELS = {
+    'viclip-b16': 'msta-vitb16_viclip-pre',
+    'clip-b16': 'msta-vitb16_clip-pre',
+    'viclip-tiny': 'msta-tiny_viclip-pre',
+}
+# Names in ViFi-CLIP's lists, as tools/data/make_splits.py published writes them.
+_VIFICLIP = {'hmdb51': 'hmdb', 'ucf101': 'ucf', 'kinetics400': 'k400', 'kinetics600': 'k600'}
+
+
+class ProtocolError(ValueError):
+    """A protocol that cannot be run as asked, or whose data are not what it says."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A list of videos and the class list its labels are indices of, in a data folder.
+
+    ``labels`` is a file of that folder, or the name of a shipped class list; None: the config's.
+    """
+
+    videos: str
+    labels: str | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training with its tests: ``tests`` maps a part's name ('base', 'split1') to its lists."""
+
+    seed: int
+    shots: int | None
+    train: Lists
+    tests: dict[str, Lists]
+
+    @property
+    def name(self) -> str:
+        return f'{self.shots}shot_seed{self.seed}' if self.shots else f'seed{self.seed}'
+
+
+def cells(
+    protocol: str,
+    dataset: str,
+    seeds: tuple[int, ...],
+    shots: tuple[int, ...] = DEFAULT_SHOTS,
+    published: bool = False,
+) -> list[Cell]:
+    """The trainings of a protocol, in the order of the report.
+
+    Args:
+        protocol: one of ``PROTOCOLS``.
+        dataset: the data set tested on.
+        seeds: of the training, and of the draw of its videos.
+        shots: videos a class; few-shot only.
+        published: lists of ViFi-CLIP, by their names, instead of those of this project.
+    """
+    tests = lists_to_test(protocol, dataset, published)
+    wanted: tuple[int | None, ...] = {'few_shot': shots, 'base2novel': (16,)}.get(protocol, (None,))
+    return [
+        Cell(seed, k, lists_to_train(protocol, dataset, seed, k, published), tests)
+        for k in wanted
+        for seed in seeds
+    ]
+
+
+def lists_to_test(protocol: str, dataset: str, published: bool = False) -> dict[str, Lists]:
+    """Part -> what is tested."""
+    name = _VIFICLIP.get(dataset, dataset)
+    if protocol == 'base2novel':
+        if dataset == 'shapes':
+            return {h: Lists(f'{h}_test.txt', f'labels_{h}.txt') for h in ('base', 'novel')}
+        if published:
+            files = {half: f'base2novel_{name}_{half}_val' for half in ('base', 'novel')}
+            return {h: Lists(f'{file}.txt', f'{file}_labels.txt') for h, file in files.items()}
+        return {h: Lists(f'{h}_test.txt', f'{h}_labels.txt') for h in ('base', 'novel')}
+    if dataset == 'shapes':
+        if protocol == 'zero_shot':
+            files = {'novel': 'novel_test.txt', 'plain novel': 'plain_novel_test.txt'}
+            return {part: Lists(file, 'labels_novel.txt') for part, file in files.items()}
+        return {'test': Lists('target_test.txt', 'labels.txt')}
+    if protocol == 'zero_shot':
+        return {f'split{n}': _zero_shot_split(dataset, name, n, published) for n in (1, 2, 3)}
+    labels = dataset if dataset in ('hmdb51', 'ucf101', 'ssv2', 'kinetics400') else None
+    if published:
+        file = {'ssv2': 'ssv2_validation', 'kinetics400': 'k400_val'}.get(dataset, f'{name}_val1')
+        return {'test': Lists(f'{file}.txt', labels)}
+    file = {'hmdb51': 'test1', 'ucf101': 'test1'}.get(dataset, 'val')
+    return {'test': Lists(f'{file}.txt', labels)}
+
+
+def _zero_shot_split(dataset: str, name: str, number: int, published: bool) -> Lists:
+    if dataset == 'kinetics600':
+        if published:
+            file = f'{name}_zero_shot_{number}'
+            return Lists(f'{file}.txt', f'{file}_labels.txt')
+        return Lists(f'test_split{number}.txt', f'labels_split{number}.txt')
+    labels = dataset if dataset in ('hmdb51', 'ucf101') else None
+    return Lists(f'{name}_val{number}.txt' if published else f'test{number}.txt', labels)
+
+
+def lists_to_train(
+    protocol: str, dataset: str, seed: int, shots: int | None, published: bool = False
+) -> Lists:
+    """What is trained on."""
+    name = _VIFICLIP.get(dataset, dataset)
+    if dataset == 'shapes':
+        return {
+            'zero_shot': Lists('base_train.txt', 'labels_base.txt'),
+            'few_shot': Lists(f'target_train_{shots}shot_seed{seed}.txt', 'labels.txt'),
+            'base2novel': Lists(f'base_train_{shots}shot_seed{seed}.txt', 'labels_base.txt'),
+            'supervised': Lists('target_train.txt', 'labels.txt'),
+        }[protocol]
+    if protocol == 'base2novel':
+        if published:
+            file = f'base2novel_{name}_base_train_seed{seed}'
+            return Lists(f'{file}.txt', f'{file}_labels.txt')
+        return Lists(f'base_train_{shots}shot_seed{seed}.txt', 'base_labels.txt')
+    if protocol == 'few_shot':
+        labels = dataset if dataset in ('hmdb51', 'ucf101', 'ssv2') else None
+        file = f'{name}_few_shot_{shots}' if published else f'train_{shots}shot_seed{seed}'
+        return Lists(f'{file}.txt', labels)
+    known = protocol == 'zero_shot' or dataset == 'kinetics400'
+    return Lists('train.txt', 'kinetics400' if known else None)
+
+
+def find_configs(
+    protocol: str, dataset: str, model: str, shots: int | None = None
+) -> tuple[Path, Path]:
+    """The shipped configs to train and to test with; the same but for zero-shot from Kinetics-400.
+
+    Raises:
+        ProtocolError: there is none for this protocol, data set and model.
+    """
+    if (protocol, dataset) == ('base2novel', 'shapes'):
+        return CONFIGS / 'msta_tiny_shapes.py', CONFIGS / 'msta_tiny_shapes.py'
+    data = {
+        'zero_shot': f'kinetics400-to-{dataset}',
+        'few_shot': f'{dataset}-{shots}shot',
+        'base2novel': f'{dataset}-base-16shot',
+        'supervised': dataset,
+    }[protocol]
+    if (protocol, dataset) == ('zero_shot', 'shapes'):
+        data = 'shapes-base-to-novel'
+    test = _find(protocol, model, data)
+    if protocol == 'zero_shot' and dataset != 'shapes':
+        return _find('supervised', model, 'kinetics400'), test
+    return test, test
+
+
+def _find(folder: str, model: str, data: str) -> Path:
+    found = sorted((CONFIGS / folder).glob(f'{MODELS[model]}_*_{data}-rgb.py'))
+    if len(found) != 1:
+        there = sorted(path.name for path in (CONFIGS / folder).glob('*.py'))
+        raise ProtocolError(
+            f'{len(found)} configs of {model} for {data} in {CONFIGS / folder}; name one with '
+            f'--config. There are: {", ".join(there)}'
+        )
+    return found[0]

@@ -1,0 +1,129 @@
+"""Plots of a report: bars, per-class gain over the frozen model, confusion matrices. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..descriptions.files import replacing
+from .manifest import read_json
+from .plan import Evaluation, Plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_CLASSES = 60
+
+
+def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
+    """Write the report's PNG files; give their paths."""
+    figures = {'bars': _bars(report)}
+    for name, (trained, frozen) in _by_test(plan).items():
+        figures[f'gain_{name}'] = _gain(name, trained, frozen)
+        figures[f'confusion_{name}'] = _confusion(name, trained)
+    paths = []
+    for stem, figure in figures.items():
+        path = plan.report_dir / f'{stem}.png'
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format='png', dpi=120)
+        paths.append(path)
+    return paths
+
+
+def _by_test(plan: Plan) -> dict[str, tuple[list[dict], dict]]:
+    """Name of a test -> results of all seeds, and of the frozen model."""
+    found: dict[str, tuple[list[dict], dict]] = {}
+    for run in plan.runs:
+        for trained, frozen in zip(run.tests, run.frozen, strict=True):
+            shots = f'{run.cell.shots}shot_' if plan.request.protocol == 'few_shot' else ''
+            name = f'{shots}{trained.part.replace(" ", "_")}'
+            found.setdefault(name, ([], _read(frozen)))[0].append(_read(trained))
+    return found
+
+
+def _read(evaluation: Evaluation) -> dict:
+    return read_json(evaluation.result) or {}
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    # A figure of its own, without pyplot: no display, no state shared between threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _bars(report: Mapping[str, Any]) -> Figure:
+    """The main table: a group of bars a column, one bar a row."""
+    rows = report['rows']
+    columns = list(dict.fromkeys(c for row in rows for c in row['values']))
+    figure, axes = _figure(max(5.0, 1.6 * len(columns) + 3), 4)
+    width = 0.8 / len(rows)
+    for number, row in enumerate(rows):
+        places = [i for i, column in enumerate(columns) if column in row['values']]
+        summaries = [row['values'][columns[i]] for i in places]
+        bars = axes.bar(
+            [i + (number - (len(rows) - 1) / 2) * width for i in places],
+            [summary['mean'] for summary in summaries],
+            width,
+            yerr=[summary['std'] or 0 for summary in summaries],
+            label=row['name'],
+        )
+        axes.bar_label(bars, fmt='%.1f', fontsize=7)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_ylabel('top-1 (%)')
+    axes.set_title(f'{report["protocol"]}, {report["dataset"]}')
+    figure.legend(loc='outside lower center', fontsize=7, ncols=2)
+    return figure
+
+
+def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
+    """Each class's accuracy, mean over seeds, minus the frozen model's."""
+    names = [row['name'] for row in frozen['per_class']]
+    runs = [_accuracies(result) for result in trained]
+    gain = np.mean(runs, axis=0) - _accuracies(frozen)
+    order = [int(i) for i in np.argsort(-gain) if np.isfinite(gain[i])]
+    title = f'{name}: gain over the frozen model'
+    if len(order) > _MOST_CLASSES:
+        half = _MOST_CLASSES // 2
+        order = order[:half] + order[-half:]
+        title += f', the {half} best and worst classes of {len(names)}'
+    figure, axes = _figure(7, 1.2 + 0.18 * len(order))
+    colours = ['tab:green' if gain[i] >= 0 else 'tab:red' for i in order]
+    axes.barh([names[i] for i in order], gain[order], color=colours)
+    axes.invert_yaxis()
+    axes.tick_params(axis='y', labelsize=7)
+    axes.axvline(0, color='black', linewidth=0.8)
+    axes.set_xlabel('points')
+    axes.set_title(title, fontsize=9)
+    return figure
+
+
+def _accuracies(result: dict) -> np.ndarray:
+    """Top-1 (%) of each class; NaN for one without videos."""
+    values = [row['accuracy'] for row in result['per_class']]
+    return np.array([np.nan if value is None else 100 * value for value in values])
+
+
+def _confusion(name: str, trained: list[dict]) -> Figure:
+    """Share of each true class's videos (rows) that is given each answer, over all seeds."""
+    counts = np.sum([result['confusion'] for result in trained], axis=0)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    names = [row['name'] for row in trained[0]['per_class']]
+    few = len(names) <= _MOST_CLASSES
+    side = max(5.0, 1.5 + 0.17 * len(names)) if few else 12.0
+    figure, axes = _figure(side + 1, side)
+    image = axes.imshow(share, vmin=0, vmax=1, cmap='viridis')
+    if few:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(names)), names, fontsize=6)
+    axes.set_xlabel('answer')
+    axes.set_ylabel('class')
+    axes.set_title(f'{name}: confusion', fontsize=9)
+    figure.colorbar(image, shrink=0.6)
+    return figure

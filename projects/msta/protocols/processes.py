@@ -1,0 +1,147 @@
+"""Trainings and tests as processes of their own: launched, watched, stopped, locked. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from ..apis.cli import ROOT
+from .definitions import ProtocolError
+
+_STATUS_EVERY_SEC = 30.0
+_PROGRESS = re.compile(r'Epoch\((?:train|val|test)\)[^\n]*')
+_COMMANDS = {
+    'train': [str(ROOT / 'tools' / 'train.py')],
+    'evaluate': ['-m', 'projects.msta.protocols.evaluate'],
+}
+
+
+class Processes:
+    """Starts tools, each on a slot: its own GPUs and port.
+
+    Args:
+        size: processes of one tool; more than one go through PyTorch's launcher.
+        slots: tools side by side.
+        port: first port of the launcher.
+    """
+
+    def __init__(self, size: int = 1, slots: int = 1, port: int = 29500) -> None:
+        self.size = size
+        self.slots = slots
+        self.port = port
+        self._children: set[subprocess.Popen[str]] = set()
+        self._stopping = threading.Event()
+
+    def run(
+        self, tool: str, arguments: Sequence[object], slot: int, log: Path, lock: IO[str], name: str
+    ) -> None:
+        """Run a tool to its end, its output added to ``log``.
+
+        Raises:
+            ProtocolError: it failed, with what it said.
+        """
+        if self._stopping.is_set():
+            raise ProtocolError('stopped')
+        with log.open('a', encoding='utf-8') as output:
+            start = output.tell()
+            child = subprocess.Popen(
+                [*self._command(tool, slot), *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=self._environment(slot),
+                # The lock lasts as long as anyone has it open: also a child that outlives us.
+                pass_fds=[lock.fileno()],
+            )
+            self._children.add(child)
+            try:
+                status = self._wait(child, name, log)
+            finally:
+                self._children.discard(child)
+        if status:
+            raise ProtocolError(f'{_reason(log, start)} (exit status {status}; see {log})')
+
+    def stop(self) -> None:
+        """End what runs, and start nothing more."""
+        self._stopping.set()
+        for child in list(self._children):
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+
+    def _wait(self, child: subprocess.Popen[str], name: str, log: Path) -> int:
+        while True:
+            try:
+                return child.wait(_STATUS_EVERY_SEC)
+            except subprocess.TimeoutExpired:
+                found = _PROGRESS.findall(_tail(log))
+                say(f'{name}: {" ".join(found[-1].split())[:100] if found else "running"}')
+
+    def _command(self, tool: str, slot: int) -> list[str]:
+        if self.size == 1:
+            return [sys.executable, *_COMMANDS[tool]]
+        launcher = [sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={self.size}']
+        launcher += ['--master_addr=127.0.0.1', f'--master_port={self.port + slot}']
+        return [*launcher, *_COMMANDS[tool], '--launcher', 'pytorch']
+
+    def _environment(self, slot: int) -> dict[str, str]:
+        paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
+        devices = _gpus()
+        if self.slots > 1 and devices:
+            first = slot * self.size
+            mine = [devices[(first + i) % len(devices)] for i in range(self.size)]
+            environment['CUDA_VISIBLE_DEVICES'] = ','.join(mine)
+        return environment
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[IO[str]]:
+    """Hold a folder against other processes; waits, saying so, while one works in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f'{folder}: waiting for another process that works in it')
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f'[{time.strftime("%H:%M:%S")}] {text}', flush=True)
+
+
+def _gpus() -> list[str]:
+    """Devices that may be used, without asking CUDA."""
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if visible is not None:
+        return [device for device in visible.split(',') if device]
+    return [path.name.removeprefix('nvidia') for path in sorted(Path('/dev').glob('nvidia[0-9]*'))]
+
+
+def _tail(log: Path, size: int = 20000) -> str:
+    with log.open('rb') as file:
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode('utf-8', 'replace')
+
+
+def _reason(log: Path, start: int) -> str:
+    """What a tool said at its end: its error, else its last line."""
+    with log.open('rb') as file:
+        file.seek(start)
+        lines = file.read().decode('utf-8', 'replace').strip().splitlines()
+    errors = [i for i, line in enumerate(lines) if line.startswith('error: ')]
+    if errors:
+        return '\n'.join(lines[errors[-1] :])[:2000].removeprefix('error: ')
+    return lines[-1] if lines else 'it said nothing'

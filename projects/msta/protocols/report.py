@@ -1,0 +1,220 @@
+"""The results of a plan beside the published numbers: report.json and report.md. No torch."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..descriptions.files import replacing, write_json
+from ..evaluation.measures import harmonic_mean
+from .definitions import ProtocolError
+from .manifest import read_json
+from .plan import Evaluation, Plan, Run
+from .published import PUBLISHED
+
+Result = dict[str, Any]
+_SELECTION = {
+    'last': 'the last epoch (nothing is selected by test videos)',
+    'best': 'the best epoch ON THE TEST VIDEOS, as in the published logs: optimistic',
+}
+
+
+def make_report(plan: Plan) -> dict[str, Any]:
+    """Read the results of every run and put them together.
+
+    Raises:
+        ProtocolError: a result is missing.
+    """
+    trained = [{e.part: _result(e) for e in run.tests} for run in plan.runs]
+    frozen = [{e.part: _result(e) for e in run.frozen} for run in plan.runs]
+    rows = [
+        {'name': f'this run ({plan.request.select} epoch)', 'values': _columns(plan, trained)},
+        {'name': 'frozen model, this run', 'values': _columns(plan, frozen, frozen=True)},
+    ]
+    published = PUBLISHED[plan.request.protocol].get(plan.request.dataset, {})
+    if plan.request.model != 'viclip-b16' or plan.request.config:
+        published = {f'{source} (ViCLIP-B/16)': row for source, row in published.items()}
+    for source, row in published.items():
+        rows.append(
+            {'name': source, 'values': {column: _summary([v]) for column, v in row.items()}}
+        )
+    manifests = [read_json(run.folder / 'manifest.json') or {} for run in plan.runs]
+    return {
+        'protocol': plan.request.protocol,
+        'dataset': plan.request.dataset,
+        'config': Path(plan.runs[0].config.filename).name,
+        'selection': plan.request.select,
+        'lists': 'vificlip' if plan.request.published_lists else 'own',
+        'views': plan.views,
+        'spread': 'splits' if _over_splits(trained[0]) else 'seeds',
+        'rows': rows,
+        'runs': [
+            _describe_run(run, results, manifest)
+            for run, results, manifest in zip(plan.runs, trained, manifests, strict=True)
+        ],
+        'frozen': {
+            part: result['values'] for results in frozen for part, result in results.items()
+        },
+        'packages': manifests[0].get('packages'),
+        'foundation_fingerprint': manifests[0].get('foundation_fingerprint'),
+        'trainable_parameters': manifests[0].get('trainable_parameters'),
+    }
+
+
+def _result(evaluation: Evaluation) -> Result:
+    result = read_json(evaluation.result)
+    if result is None:
+        raise ProtocolError(f'no result {evaluation.result}; the same command makes it')
+    return result
+
+
+def _describe_run(run: Run, results: Mapping[str, Result], manifest: Mapping) -> dict[str, Any]:
+    return {
+        'name': run.cell.name,
+        'seed': run.cell.seed,
+        'shots': run.cell.shots,
+        'folder': str(run.folder),
+        'training_seconds': manifest.get('training_seconds'),
+        'interrupted': manifest.get('interrupted'),
+        'identity': manifest.get('identity'),
+        'parts': {
+            part: {
+                **result['values'],
+                'seconds': result['seconds'],
+                'checkpoint': Path(result['checkpoint']).name,
+                'result': str(evaluation.result),
+                'unreadable': result['failed'],
+            }
+            for (part, result), evaluation in zip(results.items(), run.tests, strict=True)
+        },
+    }
+
+
+def _over_splits(results: Mapping[str, Result]) -> bool:
+    return all(part.startswith('split') for part in results)
+
+
+def _columns(
+    plan: Plan, results: Sequence[Mapping[str, Result]], frozen: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Column of the main table -> summary of its values in percent."""
+    protocol = plan.request.protocol
+    if frozen and protocol != 'few_shot':
+        results = results[:1]
+    values: dict[str, list[float]] = {}
+
+    def add(column: str, value: float) -> None:
+        values.setdefault(column, []).append(value)
+
+    for run, parts in zip(plan.runs, results, strict=False):
+        top1 = {part: 100 * result['values']['top1'] for part, result in parts.items()}
+        if protocol == 'base2novel':
+            add('base', top1['base'])
+            add('novel', top1['novel'])
+            add('HM', harmonic_mean(top1['base'], top1['novel']))
+        elif protocol == 'few_shot':
+            column = f'{run.cell.shots}-shot'
+            if not (frozen and column in values):
+                add(column, top1['test'])
+        elif protocol == 'zero_shot':
+            for part, value in top1.items():
+                add(part, value)
+        else:
+            found = parts['test']['values']
+            for column, key in (('top-1', 'top1'), ('top-5', 'top5'), ('mean class', 'mean_class')):
+                if key in found:
+                    add(column, 100 * found[key])
+    summaries = {column: _summary(found) for column, found in values.items()}
+    if protocol == 'zero_shot' and _over_splits(results[0]):
+        summaries['mean'] = _summary([summary['mean'] for summary in summaries.values()])
+    return summaries
+
+
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and sample standard deviation (n - 1)."""
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return {'mean': statistics.fmean(values), 'std': std, 'values': list(values)}
+
+
+def to_markdown(report: Mapping[str, Any], command: str) -> str:
+    """The report as a page."""
+    columns = list(dict.fromkeys(c for row in report['rows'] for c in row['values']))
+    lines = [
+        f'# {report["protocol"]}: {report["dataset"]}',
+        '',
+        f'Config `{report["config"]}`; {report["views"]} views (clips x crops) a video. Reported: '
+        f'{_SELECTION[report["selection"]]}. Top-1 in percent, each part within its own classes; '
+        f'± is the standard deviation (n - 1) over {report["spread"]}.',
+        '',
+        *_table(
+            ['', *columns],
+            [
+                [row['name'], *(_cell(row['values'].get(column)) for column in columns)]
+                for row in report['rows']
+            ],
+        ),
+    ]
+    ours = report['rows'][0]['values']
+    if report['protocol'] == 'base2novel' and len(report['runs']) > 1:
+        of_means = harmonic_mean(ours['base']['mean'], ours['novel']['mean'])
+        lines += ['', f'HM is the mean over seeds; the HM of the means is {of_means:.1f}.']
+    lines += ['', '## Runs', '', *_runs_table(report), '']
+    failed = sum(part['failed'] for run in report['runs'] for part in run['parts'].values())
+    if failed:
+        lines += [f'{failed} video tests failed: unreadable files, counted as wrong.', '']
+    packages = ', '.join(f'{name} {number}' for name, number in (report['packages'] or {}).items())
+    lines += [
+        f'Lists: {report["lists"]}. Foundation {report["foundation_fingerprint"]}, '
+        f'{report["trainable_parameters"]:,} trainable parameters. {packages}.',
+        '',
+        f'    {command}',
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def _runs_table(report: Mapping[str, Any]) -> list[str]:
+    header = ['run', 'part', 'top-1', 'top-5', 'mean class', 'ECE', 'videos', 'failed', 'training']
+    rows = [
+        [
+            run['name'],
+            part,
+            *(f'{100 * found[key]:.1f}' if key in found else '-' for key in _KEYS),
+            str(found['expected']),
+            str(found['failed']),
+            f'{run["training_seconds"]:.0f} s' + (' (resumed)' if run['interrupted'] else ''),
+        ]
+        for run in report['runs']
+        for part, found in run['parts'].items()
+    ]
+    return _table(header, rows)
+
+
+_KEYS = ('top1', 'top5', 'mean_class', 'ece')
+
+
+def _cell(summary: Mapping[str, Any] | None) -> str:
+    if summary is None:
+        return '-'
+    spread = '' if summary['std'] is None else f' ± {summary["std"]:.1f}'
+    return f'{summary["mean"]:.1f}{spread}'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    ruler = ['---', *['---:'] * (len(header) - 1)]
+    return [f'| {" | ".join(cells)} |' for cells in (header, ruler, *rows)]
+
+
+def write_report(plan: Plan, command: str) -> tuple[dict[str, Any], str]:
+    """Write report.json, report.md and the plots; give the report and its page."""
+    from .plots import write_plots
+
+    report = make_report(plan)
+    page = to_markdown(report, command)
+    write_plots(plan, report)
+    write_json(plan.report_dir / 'report.json', report, indent=1)
+    with replacing(plan.report_dir / 'report.md') as temporary:
+        temporary.write_text(page, encoding='utf-8')
+    return report, page

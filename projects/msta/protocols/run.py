@@ -1,0 +1,231 @@
+"""Does what a plan asks for and is not done; can be killed at any time and run again. No torch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from queue import Queue
+from typing import IO, TYPE_CHECKING, Any
+
+from ..descriptions.files import replacing, write_json
+from .definitions import ProtocolError
+from .manifest import (
+    check_same,
+    digest_of_file,
+    evaluation_identity,
+    package_versions,
+    read_json,
+    training_identity,
+    views,
+    write_manifest,
+)
+from .plan import Evaluation, Plan, Run
+from .processes import Processes, locked, say
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# MMEngine formats a config with yapf, which is not made for several threads.
+_dumping = threading.Lock()
+
+
+def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 29500) -> None:
+    """Train what is missing, then test what is missing, `jobs` processes side by side.
+
+    Args:
+        plan: what to do.
+        jobs: runs side by side, each of the request's number of processes.
+        overwrite: train anew what was made from something else, instead of refusing.
+        port: first port of the launcher.
+
+    Raises:
+        ProtocolError: naming each part that failed; the others are done.
+    """
+    work = _Work(plan, Processes(plan.request.processes, jobs, port), overwrite)
+    failures = _side_by_side(
+        jobs, work.processes, [(run.cell.name, partial(work.train, run)) for run in plan.runs]
+    )
+    failed = {name for name, _ in failures}
+    with locked(plan.report_dir) as lock:
+        missing = work.missing_tests([run for run in plan.runs if run.cell.name not in failed])
+        if not missing:
+            say('tested before')
+        shares = [missing[number::jobs] for number in range(min(jobs, len(missing)))]
+        failures += _side_by_side(
+            jobs,
+            work.processes,
+            [(f'tests {n}', partial(work.test, share, lock)) for n, share in enumerate(shares, 1)],
+        )
+    for run in plan.runs:
+        work.complete_manifest(run)
+    if failures:
+        raise ProtocolError(
+            f'{len(failures)} parts failed; the same command does what is missing:\n'
+            + '\n'.join(f'{name}: {error}' for name, error in failures)
+        )
+
+
+def _side_by_side(
+    jobs: int, processes: Processes, tasks: Sequence[tuple[str, Callable[[int], None]]]
+) -> list[tuple[str, Exception]]:
+    """Do named tasks, each given a free slot; give those that failed."""
+    slots: Queue[int] = Queue()
+    for slot in range(jobs):
+        slots.put(slot)
+
+    def in_slot(task: Callable[[int], None]) -> None:
+        slot = slots.get()
+        try:
+            task(slot)
+        finally:
+            slots.put(slot)
+
+    failures: list[tuple[str, Exception]] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [(name, pool.submit(in_slot, task)) for name, task in tasks]
+        try:
+            for name, future in futures:
+                try:
+                    future.result()
+                except (ProtocolError, OSError, ValueError) as error:
+                    say(f'{name}: failed')
+                    failures.append((name, error))
+        except BaseException:
+            processes.stop()
+            for _, future in futures:
+                future.cancel()
+            raise
+    return failures
+
+
+class _Work:
+    """The parts of a plan; a training holds the lock of its folder."""
+
+    def __init__(self, plan: Plan, processes: Processes, overwrite: bool) -> None:
+        self.plan = plan
+        self.processes = processes
+        self.overwrite = overwrite
+
+    def _checkpoint(self, run: Run) -> Path:
+        if self.plan.request.select == 'last':
+            return run.last_checkpoint
+        best = sorted(run.folder.glob('best_*.pth'))
+        if len(best) != 1:
+            raise ProtocolError(f'{run.folder} has {len(best)} best checkpoints, expected one')
+        return best[0]
+
+    def train(self, run: Run, slot: int) -> None:
+        """Train a run, or continue, unless it is done."""
+        with locked(run.folder) as lock:
+            self._train(run, lock, slot)
+
+    def _train(self, run: Run, lock: IO[str], slot: int) -> None:
+        identity = training_identity(run.config, self.plan.request.processes)
+        identity['amp'] = self.plan.request.amp
+        manifest = read_json(run.folder / 'manifest.json') or {}
+        if self.overwrite and manifest.get('identity', identity) != identity:
+            _clear(run.folder)
+            manifest = {}
+        check_same(run.folder, identity)
+        if manifest.get('finished') and run.last_checkpoint.is_file():
+            say(f'{run.cell.name}: trained before')
+            return
+        config = run.folder / 'configs' / 'train.py'
+        _dump(run.config, config)
+        resuming = (run.folder / 'last_checkpoint').is_file()
+        self._begin_manifest(run, config, identity)
+        say(f'{run.cell.name}: training {"continues" if resuming else "starts"}')
+        started = time.perf_counter()
+        arguments = [config, '--work-dir', run.folder, '--resume']
+        arguments += ['--amp'] if self.plan.request.amp else []
+        log = run.folder / 'train.log'
+        self.processes.run('train', arguments, slot, log, lock, run.cell.name)
+        last = run.last_checkpoint
+        if not last.is_file():
+            raise ProtocolError(f'training ended without {last}; see {log}')
+        seconds = round(time.perf_counter() - started, 1)
+        write_manifest(
+            run.folder,
+            finished=True,
+            interrupted=resuming,
+            training_seconds=seconds,
+            checkpoint={'file': last.name, 'sha256': digest_of_file(last)},
+        )
+        say(f'{run.cell.name}: trained in {seconds:.0f} s')
+
+    def _begin_manifest(self, run: Run, config: Path, identity: dict) -> None:
+        cfg = run.config
+        write_manifest(
+            run.folder,
+            protocol=self.plan.request.protocol,
+            dataset=self.plan.request.dataset,
+            cell=run.cell.name,
+            seed=run.cell.seed,
+            identity=identity,
+            packages=package_versions(),
+            config=str(config),
+            train_list=cfg.train_dataloader.dataset.ann_file,
+            labels=str(cfg.model.labels),
+            descriptions=cfg.model.get('descriptions'),
+            foundation=cfg.model.backbone.foundation.get('checkpoint'),
+            selection=self.plan.request.select,
+        )
+
+    def missing_tests(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
+        """Jobs for ``evaluate``: tests of the frozen and of trained models that have no result."""
+        frozen = {e.result: e for run in self.plan.runs for e in run.frozen}
+        wanted: list[tuple[Evaluation, Path | None]] = [(e, None) for e in frozen.values()]
+        wanted += [(e, self._checkpoint(run)) for run in runs for e in run.tests]
+        jobs = []
+        for evaluation, checkpoint in wanted:
+            identity = evaluation_identity(evaluation.config, checkpoint)
+            if (read_json(evaluation.result) or {}).get('identity') == identity:
+                continue
+            config = evaluation.result.with_suffix('.py')
+            _dump(evaluation.config, config)
+            jobs.append(
+                {
+                    'config': str(config),
+                    'checkpoint': None if checkpoint is None else str(checkpoint),
+                    'result': str(evaluation.result),
+                    'work_dir': str(self.plan.report_dir / 'logs'),
+                    'identity': identity,
+                }
+            )
+        return jobs
+
+    def test(self, jobs: Sequence[dict[str, Any]], lock: IO[str], slot: int) -> None:
+        """Run tests, all in one process."""
+        say(f'{len(jobs)} test{"s" if len(jobs) > 1 else ""} to do')
+        path = self.plan.report_dir / f'tests_{slot}.json'
+        write_json(path, list(jobs), indent=1)
+        log = self.plan.report_dir / f'test_{slot}.log'
+        self.processes.run('evaluate', [path], slot, log, lock, 'testing')
+        path.unlink()
+
+    def complete_manifest(self, run: Run) -> None:
+        """Add what only a loaded model knows."""
+        result = read_json(run.tests[0].result)
+        if result is not None and (run.folder / 'manifest.json').is_file():
+            write_manifest(
+                run.folder,
+                foundation_fingerprint=result['fingerprint'],
+                trainable_parameters=result['trainable_parameters'],
+                views=views(run.tests[0].config),
+            )
+
+
+def _dump(cfg: Config, path: Path) -> None:
+    """Write a resolved config that the tools take as it is."""
+    with _dumping, replacing(path) as temporary:
+        temporary.write_text(cfg.pretty_text, encoding='utf-8')
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier training left; results are known by their checkpoint's hash."""
+    for old in [*folder.glob('*.pth'), folder / 'manifest.json', folder / 'last_checkpoint']:
+        old.unlink(missing_ok=True)
