@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from projects.msta.descriptions import cli
-from tests.descriptions.server import KEY_IN_ANSWERS, LanguageModelServer
+from tests.descriptions.answers import KEY_IN_ANSWERS
+from tests.descriptions.server import LanguageModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'gen_descriptions.py'

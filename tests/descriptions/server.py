@@ -25,66 +25,12 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# An endpoint that repeats the key it was sent, in answers and in error messages.
-KEY_IN_ANSWERS = 'sk-test-0123456789abcdef'
-CONNECTION_FAULTS = (
-    '429',
-    '429 retry-after',
-    '429 date',
-    '500',
-    '502',
-    '503',
-    'drop',
-    'hang',
-    'cut body',
-    'no json',
+from tests.descriptions.answers import (
+    CONNECTION_FAULTS,
+    CONTENT_FAULTS,
+    KEY_IN_ANSWERS,
+    spoil,
 )
-CONTENT_FAULTS = (
-    'truncated',
-    'count',
-    'refusal',
-    'duplicate',
-    'language',
-    'chinese',
-    'long',
-    'markdown',
-    'meta',
-    'name only',
-    'empty',
-    'nothing',
-    'types',
-    'length',
-)
-PLACES = [
-    'kitchen',
-    'garden',
-    'stadium',
-    'workshop',
-    'beach',
-    'office',
-    'forest',
-    'bathroom',
-    'hall',
-    'street',
-]
-OBJECTS = [
-    'wooden board',
-    'red rope',
-    'metal bowl',
-    'blue towel',
-    'long stick',
-    'glass jar',
-    'old strap',
-]
-VERBS = ['lifting', 'turning', 'pushing', 'pulling', 'lowering', 'swinging', 'pressing', 'folding']
-PARTS = [
-    'both hands',
-    'the left arm',
-    'bent knees',
-    'the fingertips',
-    'one shoulder',
-    'the right foot',
-]
 
 
 @dataclass
@@ -122,6 +68,17 @@ class Behaviour:
     echo_key: bool = False
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of clients that were killed in the middle of a request."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LanguageModelServer:
     """The server and a record of what it was asked.
 
@@ -138,11 +95,7 @@ class LanguageModelServer:
         self.batches: dict[str, dict] = {}
         self.lose_next_batch_reply = False
         self.in_flight = self.most_in_flight = 0
-        self._http = ThreadingHTTPServer(('127.0.0.1', port), Handler, bind_and_activate=False)
-        self._http.request_queue_size = 128
-        self._http.daemon_threads = True
-        self._http.server_bind()
-        self._http.server_activate()
+        self._http = QuietServer(('127.0.0.1', port), Handler)
         self._http.owner = self
         self.url = f'http://127.0.0.1:{self._http.server_address[1]}/v1'
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -186,16 +139,6 @@ class LanguageModelServer:
         return None
 
 
-def good_phrases(name: str, num: int) -> dict[str, list[str]]:
-    """Return phrases that pass every check, always the same for a class."""
-    draw = random.Random(name)
-    places, objects = draw.sample(PLACES, len(PLACES)), draw.sample(OBJECTS, len(OBJECTS))
-    verbs, parts = draw.sample(VERBS, len(VERBS)), draw.sample(PARTS, len(PARTS))
-    spatial = [f'a {objects[i % 7]} in a {places[i % 10]}' for i in range(num)]
-    temporal = [f'{verbs[i % 8]} it with {parts[i % 6]}' for i in range(num)]
-    return {'spatial': spatial, 'temporal': temporal}
-
-
 def content_fault(name: str, correction: bool, behaviour: Behaviour) -> str | None:
     """Return the fault of a class's answers; corrections are bad half as often."""
     if name in behaviour.stubborn:
@@ -208,44 +151,6 @@ def content_fault(name: str, correction: bool, behaviour: Behaviour) -> str | No
         # A correction that is asked for twice is the same question, so it must be good in the end.
         return None
     return behaviour.content_kinds[digest[1] % len(behaviour.content_kinds)]
-
-
-def spoil(kind: str | None, name: str, num: int) -> str:
-    """Return the answer's text, with the given fault."""
-    data = good_phrases(name, num)
-    text = json.dumps(data)
-    if kind is None:
-        return text
-    spoiled: dict[str, dict] = {
-        'count': {**data, 'spatial': [*data['spatial'], 'one more thing on top']},
-        'duplicate': {**data, 'temporal': [data['temporal'][0]] * num},
-        'language': {**data, 'spatial': ['una persona con el pelo en la mano'] * num,
-                     'temporal': ['levantar el brazo con la mano en el aire por favor'] * num},
-        'chinese': {**data, 'spatial': ['一个人在厨房里' + str(i) for i in range(num)]},
-        'long': {**data, 'spatial': ['a very long view of ' + 'many different things ' * 30] * num},
-        'markdown': {**data, 'spatial': [f'**{text}** shown' for text in data['spatial']]},
-        'meta': {**data, 'spatial': ['as an AI I cannot watch videos'] * num},
-        'name only': {**data, 'temporal': [f'the {name}'] * num},
-        'empty': {**data, 'spatial': [''] * num},
-        'types': {**data, 'spatial': [{'text': text} for text in data['spatial']]},
-        'extra keys': {**data, 'note': 'hello', 'confidence': 1},
-    }  # fmt: skip
-    if kind in spoiled:
-        return json.dumps(spoiled[kind], ensure_ascii=False)
-    return {
-        'truncated': text[: len(text) // 2],
-        'length': text[: len(text) // 2],
-        'refusal': "I'm sorry, but I cannot help with that.",
-        'nothing': '',
-        'fenced': f'Sure! Here you go:\n```json\n{text}\n```\nHope this helps!',
-        'thinking': f'<think>Maybe {{"spatial": ["x"]}}?</think>\n{text}',
-        'numbered': json.dumps({key: [f'{i}. "{t}."' for i, t in enumerate(data[key], 1)]
-                                for key in data}),
-        'sentences': json.dumps({
-            'spatial': [f'A video about {t}.' for t in data['spatial']],
-            'temporal': [f'A video of {name} generally involves the following step: {t}, '
-                         'which is a sub-step.' for t in data['temporal']]}),
-    }[kind]  # fmt: skip
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -299,7 +204,10 @@ class Handler(BaseHTTPRequestHandler):
             self.error(404, f'no such path {path}')
 
     def do_POST(self):
-        content = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        length = int(self.headers.get('Content-Length', 0))
+        content = self.rfile.read(length)
+        if len(content) < length:
+            raise ConnectionResetError
         key = self.behaviour.key
         if key and self.headers.get('Authorization') != f'Bearer {key}':
             self.error(401, 'Incorrect API key provided', code='invalid_api_key')

@@ -1,7 +1,7 @@
 """The Batch API: the same questions, the same cache, the same gate."""
 
 from projects.msta.descriptions import read_descriptions
-from tests.descriptions.server import good_phrases
+from tests.descriptions.answers import good_phrases
 
 NAMES = ['abseiling', 'air drumming', 'ApplyEyeMakeup', 'baking cookies']
 

@@ -10,7 +10,7 @@ from projects.msta.descriptions.answer import AnswerError, bare_phrase
 from projects.msta.descriptions.forms import KINDS, STYLES, Demand
 from projects.msta.descriptions.gate import judge, similar
 from projects.msta.tokenizer import count_tokens
-from tests.descriptions.server import CONTENT_FAULTS, good_phrases, spoil
+from tests.descriptions.answers import CONTENT_FAULTS, good_phrases, spoil
 
 DEMAND = Demand('ApplyEyeMakeup', 2, 'published', 77)
 FORM_END = ', which is a sub-step.'
@@ -164,6 +164,8 @@ def test_near_duplicates(first, second, expected):
     [
         ('1. a red cup.', 'a red cup'),
         ('- a red cup', 'a red cup'),
+        ('(lifting a cup)', 'lifting a cup'),
+        ('(left) and (right)', '(left) and (right)'),
         ('Step 2: pouring water', 'pouring water'),
         ('"a  red\ncup"', 'a red cup'),
         ('A video about a red cup.', 'a red cup'),

@@ -9,8 +9,8 @@ import pytest
 
 from projects.msta.descriptions import read_descriptions
 from projects.msta.labels import read_labels
+from tests.descriptions.answers import CONNECTION_FAULTS, CONTENT_FAULTS, good_phrases
 from tests.descriptions.conftest import start_tool
-from tests.descriptions.server import CONNECTION_FAULTS, CONTENT_FAULTS, good_phrases
 
 NAMES = ['abseiling', 'air drumming', 'ApplyEyeMakeup', 'baking cookies']
 

@@ -15,6 +15,7 @@ _FORM_START = re.compile(
     r'the\s+following\s+step\s*:)\s*',
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r'[(\[]([^()\[\]]*)[)\]]')
 _FORM_END = re.compile(r',?\s*which\s+is\s+a\s+sub-?step\s*$', re.IGNORECASE)
 _QUOTES = '"\'`\u2018\u2019\u201c\u201d'  # straight and typographic
 
@@ -67,7 +68,8 @@ def bare_phrase(text: str, whole_sentence: bool = False) -> str:
     if not whole_sentence:
         text = _FORM_START.sub('', text).rstrip('. ')
         text = _FORM_END.sub('', text)
-    return text.strip(_QUOTES + ' ').rstrip('. ')
+    text = text.strip(_QUOTES + ' ').rstrip('. ')
+    return match[1].strip() if (match := _BRACKETED.fullmatch(text)) else text
 
 
 def _find_object(text: str) -> Any:
