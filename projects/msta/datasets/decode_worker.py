@@ -10,6 +10,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -55,6 +56,8 @@ def _answer(request: dict, opened: dict[str, decord.VideoReader]) -> tuple[dict,
 
 
 def main() -> None:
+    # An interrupted parent closes stdin; a video must not seem broken because of the keyboard.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # decord and FFmpeg write to both standard streams: the answers go where they cannot reach.
     answers = os.fdopen(os.dup(1), 'wb')
     silence = os.open(os.devnull, os.O_WRONLY)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .decoding import REASONS, IsolatedReader, VideoDecodeError
+from .decoding import REASONS, VideoDecodeError
+from .readers import IsolatedReader
 
 
 @dataclass(frozen=True, slots=True)

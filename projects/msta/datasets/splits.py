@@ -99,15 +99,19 @@ def train_val(
     """
     if not 0 < fraction < 1:
         raise ValueError(f'the validation fraction must lie between 0 and 1, got {fraction}')
+    by_class: dict[int, list[Video]] = defaultdict(list)
+    for video in videos:
+        by_class[video.label].append(video)
     train, val = [], []
-    for label, count in sorted(class_counts(videos).items()):
+    for label, found in sorted(by_class.items()):
+        count = len(set(found))
         if count < 2:
             raise AnnotationError(
                 f'class {label} has a single video, which cannot be both in training and in '
                 'validation: add videos, or leave the class out'
             )
         held_out = min(count - 1, max(1, round(fraction * count)))
-        shuffled = few_shot([v for v in videos if v.label == label], count, seed)
+        shuffled = few_shot(found, count, seed)
         val += sorted(shuffled[:held_out], key=lambda video: video.path)
         train += sorted(shuffled[held_out:], key=lambda video: video.path)
     return train, val

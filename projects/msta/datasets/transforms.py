@@ -11,7 +11,7 @@ from mmaction.datasets.transforms import ColorJitter, DecordInit
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from .decoding import BlankReader, IsolatedReader
+from .readers import BlankReader, IsolatedReader
 
 
 @TRANSFORMS.register_module()
