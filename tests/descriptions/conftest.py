@@ -45,7 +45,7 @@ def tool(tmp_path, server, labels, monkeypatch, capfd):
     monkeypatch.setenv('OPENAI_API_KEY', KEY)
     monkeypatch.setenv('SOURCE_DATE_EPOCH', '1700000000')
     usual = ['--labels', str(labels), '--out', str(tmp_path / 'out.json'), '--model', 'writer',
-             '--base-url', server.url, '--first-delay', '0.01', '--timeout', '1']  # fmt: skip
+             '--base-url', server.url, '--first-delay', '0.01', '--timeout', '30']  # fmt: skip
 
     def run(*arguments, usual=usual):
         capfd.readouterr()

@@ -1,8 +1,8 @@
 """The command line: help, usage errors, the dry run, and secrets."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -13,16 +13,15 @@ from tests.descriptions.conftest import KEY, TOOL, start_tool
 
 
 def test_help_is_quick_and_works_from_anywhere(tmp_path):
-    times = []
-    for _ in range(3):
-        started = time.monotonic()
-        ran = subprocess.run(
-            [sys.executable, str(TOOL), '--help'], cwd=tmp_path, capture_output=True, text=True
-        )
-        times.append(time.monotonic() - started)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(
+        [sys.executable, str(TOOL), '--help'], cwd=tmp_path, capture_output=True, text=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ran.returncode == 0
     assert 'examples:' in ran.stdout
-    assert min(times) < 1.0
+    # Processor time: the wall clock would measure what else the machine is doing.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
 
 
 @pytest.mark.parametrize(
@@ -131,12 +130,28 @@ def test_the_key_of_another_variable_is_used(tool, server, monkeypatch):
     assert tool('--key-env', 'OTHER_KEY').status == 0
 
 
+SECRETS = (KEY, 'hunter2hunter2')
+
+
+def with_password(url):
+    return url.replace('http://', f'http://user:{SECRETS[1]}@')
+
+
+def assert_no_secret(folder, output):
+    files = [path for path in folder.rglob('*') if path.is_file()]
+    assert output
+    assert any(path.name == 'out.cache.sqlite' for path in files)
+    for secret in SECRETS:
+        assert secret not in output
+        for path in files:
+            assert secret.encode() not in path.read_bytes(), path
+
+
 @pytest.mark.parametrize('outcome', ['good', 'rejected', 'wrong key', 'server error', 'batch'])
-def test_the_key_is_in_no_file_and_no_output(server, labels, tmp_path, outcome):
-    """Not even when the endpoint repeats it in its error messages."""
+def test_the_key_is_in_no_file_and_no_output(tool, server, tmp_path, outcome):
+    """Not even when the endpoint repeats it in its answers and error messages."""
     server.behaviour.echo_key = True
-    server.behaviour.batch_polls = 0
-    arguments = ['--retries', '1']
+    arguments = ['--retries', '1', '--base-url', with_password(server.url)]
     if outcome == 'rejected':
         server.behaviour.stubborn = {'abseiling': 'refusal'}
     elif outcome == 'wrong key':
@@ -144,19 +159,21 @@ def test_the_key_is_in_no_file_and_no_output(server, labels, tmp_path, outcome):
     elif outcome == 'server error':
         server.behaviour.status = {'status': 500, 'message': 'broken'}
     elif outcome == 'batch':
-        arguments += ['--batch', 'submit']
-    url = server.url.replace('http://', 'http://user:hunter2hunter2@') + '/'
-    environment = {'OPENAI_LOG': 'info'}
-    process = start_tool(url, labels, tmp_path / 'out.json', *arguments, **environment)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == (0 if outcome in ('good', 'batch') else 1), stdout + stderr
-    assert stdout
-    files = [path for path in tmp_path.rglob('*') if path.is_file()]
-    assert len(files) >= 2
-    for secret in (KEY, 'hunter2hunter2'):
-        assert secret not in stdout + stderr
-        for path in files:
-            assert secret.encode() not in path.read_bytes(), path
+        server.behaviour.batch_polls = 0
+        assert_no_secret(tmp_path, tool(*arguments, '--batch', 'submit').out)
+        arguments += ['--batch', 'collect']
+    ran = tool(*arguments)
+    assert ran.status == (0 if outcome in ('good', 'batch') else 1)
+    assert_no_secret(tmp_path, ran.out + ran.err)
+
+
+def test_the_key_is_in_no_log_of_the_client(server, labels, tmp_path):
+    server.behaviour.echo_key = True
+    url, out = with_password(server.url), tmp_path / 'out.json'
+    process = start_tool(url, labels, out, OPENAI_LOG='debug')
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert_no_secret(tmp_path, stdout + stderr)
 
 
 def test_retry_after_headers():

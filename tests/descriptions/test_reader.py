@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projects.msta.descriptions import (
@@ -69,6 +69,7 @@ def test_classes_that_differ_only_in_case_need_their_exact_names(tmp_path):
         read_descriptions(path, ['RUN'])
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
 def test_any_text_survives_the_file(texts):
     original = Descriptions(names=['a'], spatial=[texts], temporal=[texts[::-1]])

@@ -13,7 +13,7 @@ from projects.msta.descriptions.cache import Cache, Row
 from projects.msta.descriptions.schema import DescriptionError
 from tests.descriptions.conftest import ROOT, start_tool
 
-KILLS = 4
+KILLS = 3
 
 
 def answered(cache):
