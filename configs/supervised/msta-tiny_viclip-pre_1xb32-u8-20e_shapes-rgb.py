@@ -1,0 +1,17 @@
+"""Fully supervised on the Shapes world: MSTA on the tiny ViCLIP; all training videos.
+
+Measured: docs/results_shapes.md. On 2 CPU cores, after tools/data/make_shapes.py:
+
+    tools/run_protocol.py supervised --dataset shapes --seeds 1 2 3
+"""
+
+_base_ = '../msta_tiny_shapes.py'
+data_root = '{{ fileDirname }}/../../data/shapes'
+
+model = dict(
+    labels=f'{data_root}/labels.txt',
+    descriptions=f'{data_root}/descriptions.json',
+)
+train_dataloader = dict(dataset=dict(ann_file=f'{data_root}/target_train.txt'))
+val_dataloader = dict(dataset=dict(ann_file=f'{data_root}/target_test.txt'))
+test_dataloader = dict(dataset=dict(ann_file=f'{data_root}/target_test.txt'))

@@ -1,0 +1,218 @@
+"""Every shipped config against the paper's recipe: one table, all failures together."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from projects.msta.apis.cli import read_config
+from projects.msta.datasets.shapes_classes import ACTIONS, BASE_ACTIONS
+from projects.msta.labels import read_labels
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+PAPER_CONFIGS = sorted(CONFIGS.glob('*/msta-vitb16*.py')) + sorted(CONFIGS.glob('msta_*k400.py'))
+ALL_CONFIGS = sorted(CONFIGS.glob('msta*.py')) + sorted(CONFIGS.glob('[!_]*/*.py'))
+
+# clips x crops of the published tests, and classes: all, base.
+VIEWS = {'hmdb51': (10, 3), 'ucf101': (5, 3), 'kinetics400': (4, 3), 'ssv2': (2, 3)}
+CLASSES = {'hmdb51': (51, 26), 'ucf101': (101, 51), 'ssv2': (174, 87), 'kinetics400': (400, 200)}
+ZERO_SHOT_CLASSES = {'hmdb51': 51, 'ucf101': 101, 'kinetics600': 160}
+# ViCLIP and CLIP by the pixel statistics their weights were trained with.
+MEANS = {'viclip': [123.675, 116.28, 103.53], 'clip': [122.771, 116.746, 104.094]}
+
+
+def expected_recipe(path: Path) -> dict:
+    """What the paper and its logs say of the cell that a config's folder and name stand for."""
+    large = path.parent.name in ('configs', 'supervised', 'zero_shot')
+    foundation = 'clip' if '_clip' in path.stem else 'viclip'
+    expected = {
+        'foundation': {'clip': 'CLIP', 'viclip': 'ViCLIP'}[foundation],
+        'blocks': (1, 12) if large else (8, 12),
+        'dim': 256 if large else 128,
+        'scale': 0.005,
+        'template': 'a video of {}.',
+        'mean': MEANS[foundation],
+        'frames': 8,
+        'test_short_side': 256,
+        'test_crop': 224,
+    }
+    # Both foundations have the same two towers, so the adapters are equally large.
+    expected['trainable'] = 8_712_192 if large else 1_744_000
+    if path.parent.name == 'zero_shot':
+        dataset = path.stem.split('-to-')[1].removesuffix('-rgb')
+        return expected | {'views': (1, 1), 'classes': ZERO_SHOT_CLASSES[dataset]}
+    dataset = next((name for name in VIEWS if name in path.stem), 'kinetics400')
+    base = path.parent.name == 'base2novel'
+    off = base and dataset == 'kinetics400'
+    many = path.parent.name == 'few_shot' and dataset in ('ucf101', 'ssv2')
+    return expected | {
+        'views': VIEWS[dataset],
+        'classes': CLASSES[dataset][int(base)],
+        'alpha': 0.0 if off else 1.0,
+        'descriptions': None if off else f'descriptions{"_n8" if many else ""}.json',
+        'epochs': 11 if off else 50,
+        'schedule': ('WarmupUnshiftedCosineLR', 5, 0.01, 11 if off else 50),
+        'optimizer': ('AdamW', 8e-3 if large else 1e-3, (0.9, 0.98), 1e-8, 1e-3),
+        'batch': 256 if large else 32,
+        'batch_of_lr': 256 if large else 32,
+        'train_views': TRAIN_VIEWS,
+        'train_list': expected_train_list(path, dataset),
+    }
+
+
+TRAIN_VIEWS = [
+    ('UniformSample', 8),
+    ('Resize', (-1, 256)),
+    ('MultiScaleCrop', (1, 0.875, 0.75, 0.66), 224),
+    ('Resize', (224, 224)),
+    ('Flip', 0.5),
+    ('ClipColorJitter', 0.8),
+    ('ClipGrayscale', 0.2),
+]
+
+
+def expected_train_list(path: Path, dataset: str) -> str:
+    if path.parent.name == 'base2novel':
+        return f'{dataset}/base_train_16shot_seed1.txt'
+    if path.parent.name == 'few_shot':
+        shots = path.stem.rsplit('-', 2)[1]
+        return f'{dataset}/train_{shots}_seed1.txt'
+    return f'{dataset}/train.txt'
+
+
+def found_recipe(cfg, model) -> dict:
+    """The same facts of a config and the model it builds."""
+    adapter = cfg.model.backbone.adapter
+    test = cfg.test_dataloader.dataset.pipeline
+    steps = {step['type']: step for step in test}
+    crop = steps.get('ThreeCrop') or steps['CenterCrop']
+    found = {
+        'foundation': cfg.model.backbone.foundation.type,
+        'blocks': tuple(adapter.blocks),
+        'dim': adapter.dim,
+        'scale': adapter.scale,
+        'template': cfg.model.template,
+        'mean': list(cfg.model.data_preprocessor.mean),
+        'frames': steps['UniformSample']['clip_len'],
+        'test_short_side': steps['Resize']['scale'][1],
+        'test_crop': crop['crop_size'],
+        'trainable': model.backbone.num_parameters()[0],
+        'views': (steps['UniformSample'].get('num_clips', 1), 3 if 'ThreeCrop' in steps else 1),
+        'classes': len(model.labels),
+    }
+    if cfg.get('train_dataloader') is None:
+        return found
+    optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
+    descriptions = cfg.model.descriptions
+    per_gpu = 8
+    return found | {
+        'alpha': cfg.model.cls_head.alpha,
+        'descriptions': descriptions and Path(descriptions).name,
+        'epochs': cfg.train_cfg.max_epochs,
+        'schedule': (schedule.type, schedule.warmup, schedule.min_ratio, schedule.end),
+        'optimizer': (
+            optimizer.type,
+            optimizer.lr,
+            tuple(optimizer.betas),
+            optimizer.eps,
+            optimizer.weight_decay,
+        ),
+        'batch': per_gpu * cfg.train_dataloader.batch_size,
+        'batch_of_lr': cfg.auto_scale_lr.base_batch_size,
+        'train_views': train_views(cfg.train_dataloader.dataset.pipeline),
+        'train_list': '/'.join(Path(cfg.train_dataloader.dataset.ann_file).parts[-2:]),
+    }
+
+
+def train_views(pipeline: list[dict]) -> list[tuple]:
+    keys = {
+        'UniformSample': ('clip_len',),
+        'Resize': ('scale',),
+        'MultiScaleCrop': ('scales', 'input_size'),
+        'Flip': ('flip_ratio',),
+        'ClipColorJitter': ('p',),
+        'ClipGrayscale': ('p',),
+    }
+    return [
+        (step['type'], *(step[key] for key in keys[step['type']]))
+        for step in pipeline
+        if step['type'] in keys
+    ]
+
+
+def names_for(labels: str, path: Path) -> list[str]:
+    """Class names a config stands for, without a data folder: shipped lists, Shapes' own."""
+    if 'shapes' in path.stem:
+        actions = BASE_ACTIONS if Path(labels).stem.endswith('base') else ACTIONS
+        return [action.name for action in actions]
+    file = Path(labels)
+    if file.suffix:
+        half = {'base_labels': '_base', 'labels_split1': '_zs1'}[file.stem]
+        return read_labels(file.parent.name + half)
+    return read_labels(labels)
+
+
+def build_model(cfg, path: Path):
+    from mmaction.registry import MODELS
+
+    from projects.msta.apis.recognizers import use_scope
+
+    use_scope()
+    with torch.device('meta'):
+        return MODELS.build({**cfg.model, 'labels': names_for(cfg.model.labels, path)})
+
+
+@pytest.fixture(scope='module')
+def built() -> dict:
+    """Config file -> (config, model with parameters that take no memory)."""
+    configs = {path: read_config(path) for path in ALL_CONFIGS}
+    return {path: (cfg, build_model(cfg, path)) for path, cfg in configs.items()}
+
+
+def test_every_config_follows_the_published_recipe(built):
+    wrong = []
+    for path in PAPER_CONFIGS:
+        expected, found = expected_recipe(path), found_recipe(*built[path])
+        wrong += [
+            f'{path.relative_to(CONFIGS)}: {key} is {found.get(key)!r}, expected {value!r}'
+            for key, value in expected.items()
+            if found.get(key) != value
+        ]
+    assert not wrong, '\n' + '\n'.join(wrong)
+    # A cell that is missing would not be seen above: 4 + 12 + 3 + 1 for each model, and two names.
+    assert len(PAPER_CONFIGS) == 2 * (4 + 12 + 3 + 1) + 2
+
+
+def test_everything_that_a_config_names_can_be_built(built):
+    from mmaction.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
+
+    wrong = []
+    for path, (cfg, _) in built.items():
+        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            loader = cfg.get(name)
+            if loader is None:
+                continue
+            try:
+                assert loader.dataset.type in DATASETS
+                for step in loader.dataset.pipeline:
+                    TRANSFORMS.build(step)
+            except Exception as error:
+                wrong.append(f'{path.name}, {name}: {error!r}')
+        evaluators = [cfg[k] for k in ('val_evaluator', 'test_evaluator') if cfg.get(k)]
+        for registry, parts in ((METRICS, evaluators), (HOOKS, cfg.custom_hooks)):
+            wrong += [f'{path.name}: no {p.type}' for p in parts if p.type not in registry]
+    assert not wrong, '\n' + '\n'.join(wrong)
+
+
+def test_configs_are_short_and_say_what_they_claim():
+    wrong = []
+    for path in ALL_CONFIGS:
+        text = path.read_text(encoding='utf-8')
+        if path in PAPER_CONFIGS and len(text.splitlines()) > 30:
+            wrong.append(f'{path.name}: {len(text.splitlines())} lines')
+        header = text.split('"""')[1] if text.startswith('"""') else ''
+        if 'tools/' not in header:
+            wrong.append(f'{path.name}: the header gives no command')
+        if path in PAPER_CONFIGS and not ('Claims' in header or 'published for' in header):
+            wrong.append(f'{path.name}: the header says nothing of published results')
+    assert not wrong, '\n' + '\n'.join(wrong)
