@@ -82,6 +82,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         'lists as key="[a,b]" or key=a,b, nested ones as key="[(a,b),(c,d)]"',
     )
     parser.add_argument(
+        '--skip-list',
+        metavar='FILE',
+        help='videos not to open, as tools/data/check.py lists them; in testing they count as '
+        'wrong answers',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -128,6 +134,23 @@ def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+
+
+def use_skip_list(cfg: Config, path: str | Path) -> None:
+    """Give ``--skip-list`` to every data set of a config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f'no skip list {path}; tools/data/check.py --skip-list writes one')
+    for part in ('train', 'val', 'test'):
+        dataset = (cfg.get(f'{part}_dataloader') or {}).get('dataset')
+        while dataset is not None and 'dataset' in dataset:  # wrapped, as by RepeatDataset
+            dataset = dataset.dataset
+        if dataset is not None:
+            dataset.skip_list = str(path)
 
 
 def set_work_dir(cfg: Config, config: str | Path, work_dir: str | None) -> None:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from projects.msta.apis.cli import ConfigError, merge_options, read_config, set_work_dir
+from projects.msta.apis.cli import (
+    ConfigError,
+    merge_options,
+    read_config,
+    set_work_dir,
+    use_skip_list,
+)
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -72,6 +78,8 @@ def make_train_config(args: argparse.Namespace) -> Config:
     }
     given = {key: value for key, value in randomness.items() if value is not None}
     cfg.randomness = {**(cfg.get('randomness') or {}), **given}
+    if getattr(args, 'skip_list', None) is not None:
+        use_skip_list(cfg, args.skip_list)
     merge_options(cfg, args.cfg_options)
     if args.resume is not None:
         cfg.resume = True
@@ -94,6 +102,8 @@ def make_test_config(args: argparse.Namespace) -> Config:
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         dump = {'type': 'DumpResults', 'out_file_path': _partial(args.dump)}
         cfg.test_evaluator = [*evaluators, dump]
+    if getattr(args, 'skip_list', None) is not None:
+        use_skip_list(cfg, args.skip_list)
     merge_options(cfg, args.cfg_options)
     cfg.resume = False
     cfg.load_from = None
