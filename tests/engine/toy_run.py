@@ -99,11 +99,16 @@ def make_config(work_dir: Path, epochs: int = 4, workers: int = 0, **changes) ->
     loader = dict(
         batch_size=4,
         num_workers=workers,
-        persistent_workers=False,
+        persistent_workers=workers > 0,
         sampler=dict(type='DefaultSampler', shuffle=True),
         dataset=dict(type='Points', pipeline=[dict(type='Noise')]),
     )
-    val_loader = {**loader, 'num_workers': 0, 'sampler': dict(type='DefaultSampler', shuffle=False)}
+    val_loader = {
+        **loader,
+        'num_workers': 0,
+        'persistent_workers': False,
+        'sampler': dict(type='DefaultSampler', shuffle=False),
+    }
     cfg.merge_from_dict(
         dict(
             custom_imports=None,

@@ -61,7 +61,7 @@ videos = dict(
 train_dataloader = dict(
     batch_size=2,
     num_workers=1,
-    persistent_workers=False,
+    persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=videos,
 )

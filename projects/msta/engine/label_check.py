@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from mmaction.registry import HOOKS
@@ -10,18 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from projects.msta.engine.wrapped import flatten_datasets
 from projects.msta.labels import LabelError
-
-
-def flatten_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the data sets below MMEngine's wrappers (``RepeatDataset``, ``ConcatDataset`` ...)."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from flatten_datasets(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from flatten_datasets(dataset.dataset)
-    else:
-        yield dataset
 
 
 def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
