@@ -59,7 +59,7 @@ def tool(tmp_path, server, labels, monkeypatch, capfd):
     return run
 
 
-def start_tool(url, labels, out, *arguments, **environment):
+def start_tool(url, labels, out, *arguments, before=None, **environment):
     """Start the tool as a process of its own."""
     usual = ['--labels', labels, '--out', out, '--model', 'writer', '--base-url', url]
     command = [sys.executable, TOOL, *usual, '--first-delay', '0.02', *arguments]
@@ -71,4 +71,5 @@ def start_tool(url, labels, out, *arguments, **environment):
         text=True,
         cwd=out.parent,
         env={**os.environ, **settings},
+        preexec_fn=before,
     )

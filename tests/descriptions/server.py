@@ -46,6 +46,7 @@ class Behaviour:
         filtered: classes whose prompts a content filter refuses.
         faults_left: how many of the next requests meet a connection fault for certain.
         key: the key to ask for, or None.
+        status: an error that every request meets, from the ``status_from``-th on.
         hang_sec: how long a hanging request hangs.
         batch_polls: how often a batch is reported as in progress before it completes.
     """
@@ -61,6 +62,7 @@ class Behaviour:
     faults_left: int = 0
     key: str | None = None
     status: dict | None = None
+    status_from: int = 0
     hang_sec: float = 5.0
     retry_after: str = '0.05'
     batch_polls: int = 1
@@ -223,7 +225,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def chat(self, body: dict):
         name, _, correction = read_prompt(body)
-        fixed = self.behaviour.status
+        fixed = self.behaviour.status if len(self.owner.log) >= self.behaviour.status_from else None
         fault = self.owner.draw_connection_fault()
         refusal = find_refusal(body, self.behaviour)
         if fixed:

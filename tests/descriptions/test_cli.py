@@ -51,6 +51,8 @@ def test_wrong_usage_has_status_2(tool, arguments, message):
     [
         (['--price-in', '1'], '--price-in and --price-out go together'),
         (['--batch', 'submit', '--dry-run'], 'exclude each other'),
+        (['--out', '/'], "--out '/' is a folder"),
+        (['--out', 'x.json', '--cache', './x.json'], 'must be two files'),
     ],
 )
 def test_contradictions_have_status_2(tool, server, arguments, message):
@@ -68,7 +70,7 @@ def test_contradictions_have_status_2(tool, server, arguments, message):
         (['--base-url', 'localhost:8000'], 'is no URL'),
         (['--extra', '{'], '--extra is no JSON'),
         (['--extra', '[1]'], '--extra must be a JSON object'),
-        (['--cache', '/dev/null/x'], 'cannot be used as the cache'),
+        (['--cache', '/dev/null/x'], 'cannot be opened as the cache'),
     ],
 )
 def test_user_errors_are_one_line(tool, server, arguments, message):

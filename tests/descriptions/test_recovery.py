@@ -1,6 +1,7 @@
 """Runs that are killed lose nothing that was answered, and end in the same bytes."""
 
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -88,6 +89,25 @@ def row(key='k', attempt=0, content='text'):
     )  # fmt: skip
 
 
+def test_a_full_disk_is_one_line_and_costs_nothing_twice(server, tmp_path):
+    out = tmp_path / 'out.json'
+    limit = 60_000  # bytes a file may have: room for the tables and some of the answers
+    process = start_tool(
+        server.url, 'hmdb51', out, '--concurrency', '2',
+        before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert stderr.splitlines()[-1].startswith('error: ')
+    assert 'free some disk space' in stderr
+    assert 'Traceback' not in stderr
+    kept = answered(tmp_path / 'out.cache.sqlite')
+    assert 0 < len(kept) < 51
+    server.log.clear()
+    finish(start_tool(server.url, 'hmdb51', out))
+    assert len(server.outcomes()) == 51 - len(kept)
+
+
 class TestCache:
     def test_answers_come_back_in_order_and_stay_as_they_are(self, tmp_path):
         path = tmp_path / 'folder' / 'c.sqlite'
@@ -104,10 +124,10 @@ class TestCache:
         path = tmp_path / 'c.sqlite'
         path.write_bytes(b'something else entirely, long enough to be looked at' * 10)
         before = path.read_bytes()
-        with pytest.raises(DescriptionError, match='cannot be used as the cache'):
+        with pytest.raises(DescriptionError, match='as the cache of answers'):
             Cache(path)
         assert path.read_bytes() == before
-        with pytest.raises(DescriptionError, match='cannot be used as the cache'):
+        with pytest.raises(DescriptionError, match='as the cache of answers'):
             Cache(tmp_path)
 
     def test_a_cache_of_another_version_is_refused(self, tmp_path):

@@ -156,6 +156,21 @@ def test_hopeless_errors_stop_at_once(tool, server, status, details, advice):
     assert 'Traceback' not in ran.err
 
 
+@pytest.mark.parametrize('status', [401, 503])
+def test_an_endpoint_that_fails_in_the_middle_keeps_what_it_gave(tool, server, tmp_path, status):
+    server.behaviour.status = {'status': status, 'message': 'No more.'}
+    server.behaviour.status_from = 20
+    ran = tool('--labels', 'hmdb51', '--retries', '1', '--concurrency', '4')
+    assert ran.status == 1
+    assert '20 of 51 classes have their descriptions' in ran.out
+    assert ran.err.splitlines()[-1].startswith('error: ')
+    assert 'Traceback' not in ran.err
+    assert not (tmp_path / 'out.json').exists()
+    server.behaviour.status = None
+    assert tool('--labels', 'hmdb51').status == 0
+    assert server.outcomes().count('good') == 51
+
+
 def test_a_content_filter_costs_only_its_class(tool, server):
     server.behaviour.filtered = {'abseiling'}
     ran = tool()

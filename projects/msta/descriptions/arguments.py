@@ -217,6 +217,10 @@ def usage_problem(arguments: argparse.Namespace) -> str | None:
         return f'missing: {", ".join(f"--{name}" for name in missing)}'
     if (arguments.price_in is None) != (arguments.price_out is None):
         return '--price-in and --price-out go together'
+    if arguments.out.is_dir():
+        return f'--out {str(arguments.out)!r} is a folder: name the file to write'
+    if arguments.cache and arguments.cache.absolute() == arguments.out.absolute():
+        return '--cache and --out must be two files'
     if arguments.batch and arguments.dry_run:
         return '--dry-run and --batch exclude each other'
     return None

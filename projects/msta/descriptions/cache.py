@@ -94,8 +94,8 @@ class Cache:
                     database.execute(f'PRAGMA user_version = {_VERSION}')
         except (sqlite3.Error, OSError) as error:
             raise DescriptionError(
-                f'{self.path} cannot be used as the cache of answers: {error}; give another file '
-                'with --cache'
+                f'{self.path} cannot be opened as the cache of answers: {error}; give another '
+                'file with --cache'
             ) from None
         if version not in (0, _VERSION):
             raise DescriptionError(
@@ -114,9 +114,15 @@ class Cache:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._database:
-            self._database.execute('BEGIN IMMEDIATE')
-            yield self._database
+        try:
+            with self._lock, self._database:
+                self._database.execute('BEGIN IMMEDIATE')
+                yield self._database
+        except sqlite3.Error as error:
+            raise DescriptionError(
+                f'{self.path} cannot be used as the cache of answers: {error}; free some disk '
+                'space, or give another file with --cache'
+            ) from None
 
     def store(self, rows: Iterable[Row]) -> None:
         """Add answers; one that is there already stays as it is."""

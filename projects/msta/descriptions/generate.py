@@ -92,7 +92,7 @@ async def generate(
         async with asyncio.TaskGroup() as group:
             for task in pending:
                 group.create_task(describe(task))
-    except* Exception as errors:
+    except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return failures
 
