@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import projects.msta.register  # noqa: F401
+
 from ..models import CheckpointError
 
 EXTRA_STATE = 'backbone._extra_state'

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from mmaction.structures import ActionDataSample
 from torch import Tensor
 
+import projects.msta.register  # noqa: F401
+
 from ..descriptions import read_descriptions
 from ..foundation import tokenize
 from ..labels import make_prompts, read_labels
@@ -65,7 +67,8 @@ class MSTAInferencer:
         self.device = choose_device(device)
         self.cfg = resolve_config(config_or_preset, checkpoint, foundation)
         self.model = build_recognizer(self.cfg, checkpoint, labels).to(self.device)
-        self.loader = VideoLoader(pipeline_of(self.cfg), workers)
+        self.cfg_pipeline = pipeline_of(self.cfg)
+        self.loader = VideoLoader(self.cfg_pipeline, workers)
         self.batch_size, self.max_clips = batch_size, max_clips
         self._classes_kept: OrderedDict[tuple, Tensor] = OrderedDict()
         self.set_rejection(none_of_these)

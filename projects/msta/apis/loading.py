@@ -14,6 +14,8 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from torch import Tensor
 
+import projects.msta.register  # noqa: F401
+
 from ..datasets.decoding import VideoDecodeError, close_process
 from .cli import ConfigError
 from .recognizers import use_scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class IteratorStream(FrameStream):
     def __init__(self, frames: Iterable[Any], fps: float = ARRAY_FPS) -> None:
         if fps <= 0:
             raise ValueError(f'fps={fps} must be a positive number of frames a second')
-        total = len(frames) if hasattr(frames, '__len__') else 0
+        total = len(frames) if isinstance(frames, Sized) else 0
         super().__init__('frames', fps, total, total == 0)
         self._frames: Iterator[Any] = iter(frames)
         self._current: np.ndarray | None = None

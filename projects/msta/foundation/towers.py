@@ -150,18 +150,24 @@ class TextTower(nn.Module):
                 f'model; got shape {tuple(tokens.shape)}. Use tokenize(texts, context_length='
                 f'{self.arch.context_length})'
             )
-        if len(tokens) and int(tokens.max()) >= self.arch.vocab_size:
-            raise FoundationError(
-                f'token id {int(tokens.max())} is outside the vocabulary of {self.arch.vocab_size}'
-            )
         eot = tokens.argmax(-1)
-        length = int(eot.max()) + 1 if len(tokens) else 1
+        if torch.compiler.is_exporting():  # a graph cannot depend on the values of its inputs
+            length = tokens.shape[1]
+        else:
+            self._check_ids(tokens)
+            length = int(eot.max()) + 1 if len(tokens) else 1
         x = self.token_embedding(tokens[:, :length])
         if context is not None:
             self._check_room(length, len(context))
             x = torch.cat([x[:, :1], context.expand(len(x), -1, -1), x[:, 1:]], dim=1)
             eot = eot + len(context)
         return TextState(x + self.positional_embedding[: x.shape[1]], eot, 1)
+
+    def _check_ids(self, tokens: Tensor) -> None:
+        if len(tokens) and int(tokens.max()) >= self.arch.vocab_size:
+            raise FoundationError(
+                f'token id {int(tokens.max())} is outside the vocabulary of {self.arch.vocab_size}'
+            )
 
     def _check_room(self, tokens: int, vectors: int) -> None:
         room = self.arch.context_length
