@@ -154,6 +154,15 @@ def test_a_fork_does_not_share_the_process(tmp_path):
     assert np.array_equal(decode(path), expected)
 
 
+def test_a_message_of_decord_becomes_a_reason_or_its_own_words():
+    place = '[20:07:31] /github/workspace/src/video/video_reader.cc:699: '
+    error = decoding.decode_error('a.avi', place + 'Error getting frame at: 0\n')
+    assert str(error) == 'a.avi: damaged or truncated stream'
+    error = decoding.decode_error('a.avi', f'first line\n{place}Something new\n\n')
+    assert str(error) == 'a.avi: decoding failed (Something new)'
+    assert 'no message' in str(decoding.decode_error('a.avi', ''))
+
+
 def test_error_survives_pickling():
     import pickle
 

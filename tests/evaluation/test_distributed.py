@@ -1,6 +1,7 @@
 """Two processes over sockets: each video counted once, each failure named."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -83,10 +84,11 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'},
         )
         for rank in (0, 1)
     ]
-    output = [worker.communicate(timeout=120) for worker in workers]
+    output = [worker.communicate(timeout=600) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], output
     (first, trained), (second, _) = (json.loads(out.splitlines()[-1]) for out, _ in output)
     assert first == second

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import stat
@@ -51,6 +52,7 @@ _MESSAGES = {
     'av_read_frame failed': 'damaged',
     'Unable to handle EOF': 'damaged',
     'threaded_decoder': 'damaged',
+    'Error getting frame': 'damaged',
 }
 
 
@@ -89,8 +91,9 @@ def decode_error(path: str, message: str) -> VideoDecodeError:
     for part, reason in _MESSAGES.items():
         if part in message:
             return VideoDecodeError(path, reason)
-    lines = [line for line in message.splitlines() if line.strip()] or ['no message']
-    return VideoDecodeError(path, 'other', lines[-1].strip()[:200])
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ['no message']
+    said = re.sub(r'^\[[\d:]+\] \S+:\d+: ', '', lines[-1])  # time and place in decord's source
+    return VideoDecodeError(path, 'other', said[:200])
 
 
 class DecodeProcess:
