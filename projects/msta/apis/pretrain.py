@@ -26,12 +26,12 @@ TINY_ARCH: dict[str, int] = dict(
     patch_size=12,
     num_frames=8,
     width=128,
-    layers=6,
+    layers=4,
     heads=2,
     embed_dim=64,
     context_length=48,
     text_width=48,
-    text_layers=6,
+    text_layers=4,
     text_heads=1,
 )
 _RENDER_SIDE = 64
@@ -59,7 +59,7 @@ class Pretraining:
 
     seed: int = 0
     num_videos: int = 20_000
-    steps: int = 3000
+    steps: int = 2500
     batch_size: int = 64
     extra_captions: int = 96
     rich: float = 0.4
@@ -151,6 +151,21 @@ def contrastive_loss(
     return (of_video.mean() + of_text.mean()) / 2
 
 
+@torch.no_grad()
+def _give_places_weight(model: VideoLanguageModel) -> None:
+    """Initial embeddings of place and time as strong as the patches, and of time smooth.
+
+    ViCLIP's start (weak places, no time at all) suits a model that begins as an image model; from
+    random weights it would see neither where nor when something is, and learn motion very slowly.
+    """
+    tower = model.visual
+    nn.init.normal_(tower.positional_embedding, std=0.5)
+    frames, width = tower.temporal_embedding.shape
+    waves = torch.arange(1, frames)[:, None]
+    cosines = torch.cos(math.pi * waves * (torch.arange(frames) + 0.5) / frames) / waves
+    tower.temporal_embedding.copy_(0.7 * cosines.T @ torch.randn(frames - 1, width))
+
+
 def _optimizers(
     model: VideoLanguageModel, log_scale: nn.Parameter, settings: Pretraining
 ) -> list[torch.optim.Optimizer]:
@@ -191,6 +206,7 @@ def pretrain(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng([settings.seed, 1 << 20])
     model = build_foundation(dict(type='ViCLIP', arch=settings.arch)).train()
+    _give_places_weight(model)
     model.requires_grad_(True)
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     optimizers = _optimizers(model, log_scale, settings)

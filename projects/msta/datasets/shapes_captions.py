@@ -56,14 +56,14 @@ def sample_caption(scene: Scene, rng: np.random.Generator, rich: float = 0.4) ->
     Args:
         scene: What the video shows.
         rng: Source of all random numbers.
-        rich: Share of captions with adjectives (size and colour). A quarter of the others are
+        rich: Share of captions with adjectives (size and colour). A sixth of the others are
             sentences in the form of the descriptions, the rest plain.
     """
     kind, which = rng.random(), int(rng.integers(4))
     action = scene.action
     if kind < rich:
         return _with_adjectives(scene, rng)
-    if kind < rich + (1 - rich) / 4:
+    if kind < rich + (1 - rich) / 6:
         if which >= 2:
             return Caption(temporal_descriptions(action)[which - 2], plain_caption(action).stated)
         text = spatial_descriptions(action)[which]

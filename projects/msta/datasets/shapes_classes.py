@@ -8,7 +8,7 @@ combinations.
 
 from dataclasses import dataclass
 
-SHAPES = ('circle', 'square', 'triangle', 'star', 'cross', 'bar')
+SHAPES = ('square', 'triangle', 'ring', 'cross', 'bar')
 PALETTE = {
     'red': (225, 45, 45),
     'green': (50, 190, 70),
@@ -20,6 +20,7 @@ PALETTE = {
     'white': (245, 245, 245),
 }
 SIZES = ('small', 'large')
+SPINNING = ('triangle', 'cross', 'bar')  # a turn of the others is hard or impossible to see
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ MOTIONS = {
         'spinning clockwise',
         'counter',
         ('{shape} at a tilt', '{shape} turned about its middle'),
-        ('{shape} tilts to the right', '{shape} keeps turning clockwise'),
+        ('{shape} is upright at first', '{shape} tilts to the right'),
     ),
     'counter': Motion(
         'spinning counterclockwise',
         'clockwise',
         ('{shape} at a tilt', '{shape} turned about its middle'),
-        ('{shape} tilts to the left', '{shape} keeps turning counterclockwise'),
+        ('{shape} is tilted at first', '{shape} becomes upright'),
     ),
     'grow': Motion(
         'growing',
@@ -120,14 +121,14 @@ MOTIONS = {
     'orbit_clockwise': Motion(
         'orbiting {other} clockwise',
         'orbit_counter',
-        ('{shape} and {other}', '{shape} on a ring around {other}'),
-        ('{shape} goes from left over {other}', '{shape} goes from right under {other}'),
+        ('{shape} and {other}', '{shape} close to {other}'),
+        ('{shape} starts left of {other}', '{shape} passes over {other} to the right'),
     ),
     'orbit_counter': Motion(
         'orbiting {other} counterclockwise',
         'orbit_clockwise',
-        ('{shape} and {other}', '{shape} on a ring around {other}'),
-        ('{shape} goes from right over {other}', '{shape} goes from left under {other}'),
+        ('{shape} and {other}', '{shape} close to {other}'),
+        ('{shape} starts right of {other}', '{shape} passes over {other} to the left'),
     ),
     'bounce': Motion(
         'bouncing',
@@ -160,7 +161,7 @@ class Action:
 
     @property
     def name(self) -> str:
-        """The class name, e.g. 'a circle orbiting a square clockwise'."""
+        """The class name, e.g. 'a ring orbiting a square clockwise'."""
         return self.sentence(f'a {self.shape}')
 
     @property
@@ -169,16 +170,16 @@ class Action:
         return Action(MOTIONS[self.motion].reverse, self.shape, self.other)
 
     def sentence(self, subject: str) -> str:
-        """The action with another wording of who moves, e.g. 'a small red circle'."""
+        """The action with another wording of who moves, e.g. 'a small red ring'."""
         return f'{subject} {MOTIONS[self.motion].phrase.format(other=f"a {self.other}")}'
 
 
 def all_actions() -> list[Action]:
-    """Every composition that can be drawn, in a fixed order (a circle cannot be seen spinning)."""
+    """Every composition that can be drawn, in a fixed order."""
     actions: list[Action] = []
     for key, motion in MOTIONS.items():
         for shape in SHAPES:
-            if shape == 'circle' and key in ('clockwise', 'counter'):
+            if key in ('clockwise', 'counter') and shape not in SPINNING:
                 continue
             others: list[str | None] = [None]
             if motion.has_other:
@@ -189,35 +190,35 @@ def all_actions() -> list[Action]:
 
 # (motion, shape, other): with the reversed action beside each, these are half the classes.
 _BASE = (
-    ('left', 'circle', None),
-    ('left', 'star', None),
+    ('left', 'ring', None),
+    ('left', 'cross', None),
     ('up', 'square', None),
-    ('up', 'triangle', None),
+    ('up', 'bar', None),
     ('clockwise', 'cross', None),
-    ('clockwise', 'triangle', None),
     ('grow', 'square', None),
-    ('appear', 'star', None),
-    ('approach', 'bar', 'circle'),
-    ('orbit_clockwise', 'circle', 'square'),
+    ('grow', 'bar', None),
+    ('appear', 'triangle', None),
+    ('approach', 'bar', 'ring'),
+    ('orbit_clockwise', 'ring', 'square'),
     ('bounce', 'cross', None),
-    ('bounce', 'circle', None),
+    ('bounce', 'ring', None),
     ('swing', 'triangle', None),
     ('blink', 'bar', None),
 )
 _NOVEL = (
     ('left', 'square', None),
-    ('left', 'cross', None),
-    ('up', 'circle', None),
-    ('up', 'star', None),
+    ('left', 'triangle', None),
+    ('up', 'ring', None),
+    ('up', 'cross', None),
+    ('clockwise', 'triangle', None),
     ('clockwise', 'bar', None),
-    ('clockwise', 'star', None),
     ('grow', 'triangle', None),
     ('appear', 'cross', None),
-    ('approach', 'circle', 'triangle'),
-    ('orbit_clockwise', 'star', 'circle'),
+    ('approach', 'ring', 'triangle'),
+    ('orbit_clockwise', 'triangle', 'ring'),
     ('bounce', 'square', None),
     ('swing', 'bar', None),
-    ('swing', 'circle', None),
+    ('swing', 'ring', None),
     ('blink', 'triangle', None),
 )
 

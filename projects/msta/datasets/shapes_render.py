@@ -14,6 +14,7 @@ from .shapes_classes import PALETTE, SHAPES, Action
 
 Range = tuple[float, float]
 _SUBPIXEL_BITS = 4
+_PAIR_SIZE = 0.62  # of each of two shapes, compared with one alone
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Domain:
     Attributes:
         radius: Half the size of a moving shape.
         travel: Distance covered by a linear motion.
-        turn: Angle covered by a spin, in degrees; small enough that a square's is unambiguous.
-        orbit: Angle covered by an orbit, in degrees.
+        turn: Angle covered by a spin, from or to the upright, in degrees.
+        orbit: Angle covered by an orbit, over the top of the other shape, in degrees.
         palette: Whether shapes take the named colours (else any colour that stands out).
         backdrop: Each channel of the background's mean, in grey levels.
         texture: Contrast of the background's texture, in grey levels.
@@ -35,14 +36,14 @@ class Domain:
         contrast: Least difference between a shape and the background, in grey levels.
     """
 
-    radius: Range = (0.13, 0.21)
-    travel: Range = (0.4, 0.62)
-    turn: Range = (110, 200)
-    orbit: Range = (150, 280)
+    radius: Range = (0.15, 0.23)
+    travel: Range = (0.5, 0.68)
+    turn: Range = (70, 100)
+    orbit: Range = (120, 170)
     palette: bool = True
-    backdrop: Range = (10, 90)
-    texture: Range = (0, 8)
-    noise: Range = (0, 6)
+    backdrop: Range = (10, 75)
+    texture: Range = (0, 5)
+    noise: Range = (0, 5)
     shake: float = 0.0
     distractors: int = 0
     flicker: float = 0.0
@@ -52,10 +53,10 @@ class Domain:
 DOMAINS = {
     'plain': Domain(),
     'target': Domain(
-        radius=(0.10, 0.17),
-        travel=(0.28, 0.5),
-        turn=(80, 160),
-        orbit=(110, 220),
+        radius=(0.12, 0.2),
+        travel=(0.38, 0.58),
+        turn=(60, 90),
+        orbit=(100, 150),
         palette=False,
         backdrop=(40, 190),
         texture=(18, 42),
@@ -99,35 +100,26 @@ class Scene:
     tracks: list[Track] = field(default_factory=list)
 
 
-def unit_polygon(shape: str) -> np.ndarray:
-    """Corners of a shape of radius 1 about the origin, (N, 2), upright at angle 0."""
-    if shape == 'circle':
+def unit_outlines(shape: str) -> list[np.ndarray]:
+    """Outlines of a shape of radius 1 about the origin, each (N, 2), upright at angle 0.
+
+    A second outline inside the first is a hole.
+    """
+    if shape == 'ring':
         turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        return np.stack([np.cos(turns), np.sin(turns)], 1) * 0.9
+        circle = np.stack([np.cos(turns), np.sin(turns)], 1)
+        return [circle, circle * 0.5]
     if shape == 'square':
-        return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.8
+        return [np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.82]
     if shape == 'triangle':
-        turns = np.array([-90, 30, 150]) * np.pi / 180
-        return np.stack([np.cos(turns), np.sin(turns)], 1) * 1.15
-    if shape == 'star':
-        turns = (np.arange(10) * 36 - 90) * np.pi / 180
-        radii = np.where(np.arange(10) % 2 == 0, 1.2, 0.48)
-        return np.stack([np.cos(turns), np.sin(turns)], 1) * radii[:, None]
+        return [np.array([[0, -1.3], [0.85, 0.85], [-0.85, 0.85]])]
     if shape == 'cross':
-        arm, half = 1.05, 0.32
-        corners = [
-            (-half, -arm),
-            (half, -arm),
-            (half, -half),
-            (arm, -half),
-            (arm, half),
-            (half, half),
-        ]
-        return np.array(corners + [(-x, -y) for x, y in corners])
-    return np.array([[-1.25, -0.33], [1.25, -0.33], [1.25, 0.33], [-1.25, 0.33]])
+        right = [(0.25, -1.2), (0.25, -0.5), (0.95, -0.5), (0.95, 0), (0.25, 0), (0.25, 1.2)]
+        return [np.array(right + [(-x, y) for x, y in reversed(right)])]
+    return [np.array([[-0.33, -1.25], [0.33, -1.25], [0.33, 1.25], [-0.33, 1.25]])]
 
 
-_POLYGONS = {shape: unit_polygon(shape) for shape in SHAPES}
+_OUTLINES = {shape: unit_outlines(shape) for shape in SHAPES}
 
 
 def sample_scene(
@@ -203,7 +195,7 @@ class _Path:
 
     def _spin(self, track: Track) -> None:
         turn = np.deg2rad(self.rng.uniform(*self.domain.turn))
-        track.angle = self.rng.uniform(0, 2 * np.pi) + turn * self.progress
+        track.angle = track.angle + turn * self.progress
 
     def _scale(self, track: Track) -> None:
         factor = self.rng.uniform(2.0, 3.0)
@@ -239,7 +231,7 @@ class _Path:
 
     def _pair(self, reach: float) -> tuple[Track, Track]:
         """The moving shape and, in the middle of its path, the other one."""
-        size = self.radius * 0.85
+        size = self.radius * _PAIR_SIZE
         mover = self._still(self.action.shape, size)
         other = self._still(str(self.action.other), size)
         low = min(reach + size, 0.5)
@@ -247,7 +239,7 @@ class _Path:
         return mover, other
 
     def _approach(self) -> list[Track]:
-        size = self.radius * 0.85
+        size = self.radius * _PAIR_SIZE
         gap = size * 2.0
         distance = self.rng.uniform(*self.domain.travel) * 0.8
         mover, other = self._pair(0.0)
@@ -263,11 +255,12 @@ class _Path:
         return [other, mover]
 
     def _orbit(self) -> list[Track]:
-        size = self.radius * 0.85
+        size = self.radius * _PAIR_SIZE
         distance = size * 2 + self.rng.uniform(0.02, 0.08)
         mover, other = self._pair(distance)
         turn = np.deg2rad(self.rng.uniform(*self.domain.orbit))
-        angle = self.rng.uniform(0, 2 * np.pi) + turn * self.progress
+        # Both directions pass the same places, so that only the order of frames tells them apart.
+        angle = -np.pi / 2 + turn * (self.progress - 0.5) + self.rng.uniform(-0.3, 0.3)
         mover.x = other.x + distance * np.cos(angle)
         mover.y = other.y + distance * np.sin(angle)
         return [other, mover]
@@ -338,11 +331,14 @@ def _paint(frame: np.ndarray, track: Track, t: int, shift: tuple[int, int]) -> N
         return
     side = frame.shape[0]
     cos, sin = np.cos(track.angle[t]), np.sin(track.angle[t])
-    corners = _POLYGONS[track.shape] @ np.array([[cos, sin], [-sin, cos]]) * track.radius[t]
-    corners = (corners + (track.x[t], track.y[t])) * side + shift - 0.5
-    fixed = np.round(corners * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    turn = np.array([[cos, sin], [-sin, cos]]) * track.radius[t]
+    centre = np.array([track.x[t], track.y[t]])
+    fixed = []
+    for outline in _OUTLINES[track.shape]:
+        corners = (outline @ turn + centre) * side + shift - 0.5
+        fixed.append(np.round(corners * (1 << _SUBPIXEL_BITS)).astype(np.int32))
     mask = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, _SUBPIXEL_BITS)
     weight = mask[..., None].astype(np.float32) * np.float32(track.alpha[t] / 255)
     frame += weight * (np.asarray(track.colour, np.float32) - frame)
 

@@ -1,0 +1,38 @@
+# MSTA on the tiny ViCLIP that ships with the project: blocks 3..4, bottleneck 64.
+_weights = '{{ fileDirname }}/../../../projects/msta/data/viclip_tiny_shapes.safetensors'
+_data = '{{ fileDirname }}/../../../data/shapes'
+
+model = dict(
+    type='MSTARecognizer',
+    backbone=dict(
+        type='MSTABackbone',
+        foundation=dict(
+            type='ViCLIP',
+            arch=dict(
+                image_size=36,
+                patch_size=12,
+                num_frames=8,
+                width=128,
+                layers=4,
+                heads=2,
+                embed_dim=64,
+                context_length=48,
+                text_width=48,
+                text_layers=4,
+                text_heads=1,
+            ),
+            checkpoint=_weights,
+        ),
+        adapter=dict(type='MSTAAdapter', blocks=(3, 4), dim=64, scale=0.005),
+    ),
+    cls_head=dict(type='ConsistencyHead', alpha=1.0),
+    labels=f'{_data}/labels_base.txt',
+    template='a video of {}.',
+    descriptions=f'{_data}/descriptions_base.json',
+    data_preprocessor=dict(
+        type='ActionDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        format_shape='NCTHW',
+    ),
+)
