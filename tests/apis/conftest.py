@@ -1,11 +1,15 @@
 """A tiny model on disk (foundation, config, trained adapters) and a few videos."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.models.conftest import ARCH, LABELS
 from tests.videos import write_mp4
 
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 custom_imports = dict(imports=['projects.msta.register'], allow_failed_imports=False)
 default_scope = 'mmaction'
@@ -91,3 +95,18 @@ def inferencer(tiny):
 
     with MSTAInferencer(tiny / 'config.py', tiny / 'adapters.pth', device='cpu') as made:
         yield made
+
+
+@pytest.fixture
+def run(capsys):
+    """A tool's main function in this process: importing torch anew would take most of the time."""
+
+    def call(tool, *arguments):
+        spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools' / tool)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        capsys.readouterr()
+        status = module.main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return call

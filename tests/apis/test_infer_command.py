@@ -1,7 +1,6 @@
 """tools/infer.py and tools/calibrate.py as a user runs them."""
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,26 +13,11 @@ from tests.videos import write_mp4
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def run(capsys):
-    """A tool's main function in this process: importing torch anew would take most of the time."""
-
-    def call(tool, *arguments):
-        spec = importlib.util.spec_from_file_location('tool', ROOT / 'tools' / tool)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        capsys.readouterr()
-        status = module.main([str(argument) for argument in arguments])
-        return status, *capsys.readouterr()
-
-    return call
-
-
-@pytest.mark.parametrize('tool', ['infer.py', 'calibrate.py'])
+@pytest.mark.parametrize('tool', ['infer.py', 'calibrate.py', 'export.py', 'checkpoint.py'])
 def test_help_loads_no_torch(tool):
     command = [sys.executable, '-X', 'importtime', ROOT / 'tools' / tool, '--help']
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and '--labels' in done.stdout
+    assert done.returncode == 0 and 'usage:' in done.stdout
     imported = {line.split('|')[-1].strip() for line in done.stderr.splitlines()}
     assert 'argparse' in imported and not imported & {'torch', 'numpy', 'mmengine'}
 

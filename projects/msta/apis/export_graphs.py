@@ -31,6 +31,9 @@ class VideoGraph(nn.Module):
     ``cosines`` is ``(B, K)``, ``embeddings`` ``(B, D)``, of length 1.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: MSTARecognizer) -> None:
         super().__init__()
         self.backbone = model.backbone
