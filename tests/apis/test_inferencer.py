@@ -172,6 +172,16 @@ def test_embeddings_of_readable_videos_keep_their_order(tiny, inferencer):
     assert none.shape == (0, embeds.shape[1])
 
 
+def test_a_config_object_and_a_mapping_do_as_well(tiny, inferencer):
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(tiny / 'config.py', import_custom_modules=False)
+    expected = inferencer(videos(tiny)[0])[0].scores
+    for given in (cfg, cfg.to_dict()):
+        with MSTAInferencer(given, tiny / 'adapters.pth') as made:
+            np.testing.assert_allclose(made(videos(tiny)[0])[0].scores, expected, atol=1e-6)
+
+
 def test_the_checkpoint_alone_says_what_model_it_needs(tiny):
     with MSTAInferencer(
         None, tiny / 'adapters.pth', ['x', 'y'], foundation=tiny / 'foundation.safetensors'

@@ -43,7 +43,7 @@ def make_inferencer(args: argparse.Namespace) -> MSTAInferencer:
 
     from .inferencer import MSTAInferencer
 
-    MMLogger.get_instance('mmengine', log_level='WARNING')
+    MMLogger.get_current_instance().setLevel('WARNING')
     config, checkpoint = args.config, args.checkpoint
     if checkpoint is not None and is_foundation(checkpoint):
         if config is None:

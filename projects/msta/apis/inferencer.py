@@ -36,8 +36,7 @@ class MSTAInferencer:
     Args:
         config_or_preset: a config, its file, a preset (``'msta_vitb16_k400'``), or a foundation's
             weights. None: what ``checkpoint`` says of itself, else the shipped tiny model.
-        checkpoint: trained adapters; None leaves the frozen foundation (or the config's adapters at
-            their first values).
+        checkpoint: trained adapters; None for the frozen foundation.
         labels: class names, a file of them, or a shipped list; the config's own by default.
         device: a GPU where there is one.
         foundation: foundation weights, if not those that the config names.

@@ -31,7 +31,7 @@ def use_scope() -> None:
 
 
 def resolve_config(
-    config: str | Path | Mapping[str, Any] | None,
+    config: str | Path | Config | Mapping[str, Any] | None,
     checkpoint: str | Path | None = None,
     foundation: str | Path | None = None,
 ) -> Config:
@@ -43,8 +43,8 @@ def resolve_config(
         checkpoint: a file of trained adapters.
         foundation: weights to read in the place of the config's.
     """
-    if isinstance(config, Mapping):
-        cfg = Config(dict(config)) if not isinstance(config, Config) else config.copy()
+    if isinstance(config, (Config, Mapping)):
+        cfg = Config(config._cfg_dict.to_dict() if isinstance(config, Config) else dict(config))
     elif config is not None and _is_config_name(str(config)):
         cfg = read_config(_config_path(str(config)))
     elif config is not None:
@@ -159,6 +159,8 @@ def build_recognizer(
     if model_cfg.get('labels') is None:
         raise ConfigError('no labels: give the class names, a file of them, or a shipped list')
     model_cfg['descriptions'] = None  # only the training loss reads them
+    if checkpoint is None:  # untrained adapters would change what the foundation says
+        model_cfg['backbone'] = dict(model_cfg['backbone'], adapter=None)
     for key in _TRAINING_ONLY:
         model_cfg.pop(key, None)
     model = MODELS.build(model_cfg)
