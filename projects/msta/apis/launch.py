@@ -109,6 +109,8 @@ def make_test_config(args: argparse.Namespace) -> Config:
     cfg.load_from = None
     if args.checkpoint.lower() != 'none':
         cfg.load_from = str(check_checkpoint(args.checkpoint))
+    elif 'backbone' in cfg.get('model', {}):
+        cfg.model.backbone.adapter = None  # untrained, it would change what the foundation says
     if 'descriptions' in cfg.get('model', {}):
         cfg.model.descriptions = None  # only the training loss reads them
     return cfg
