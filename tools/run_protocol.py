@@ -6,6 +6,7 @@ report.md and plots, beside the published numbers. What each protocol is: docs/p
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -76,4 +77,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    # As Ctrl-C: what runs is ended too, and continues with the next call.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -86,7 +86,7 @@ def make_plan(request: Request) -> Plan:
     seeds = request.seeds or DEFAULT_SEEDS.get(request.protocol, (1,))
     wanted = cells(request.protocol, request.dataset, seeds, request.shots, request.published_lists)
     runs = tuple(_make_run(request, cell) for cell in wanted)
-    name = runs[0].folder.parent.name if request.config else request.model
+    name = request.config.stem if request.config else request.model
     marks = [f'{request.protocol}-{request.dataset}', name, *_marks(request)]
     return Plan(
         request,
