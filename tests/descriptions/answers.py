@@ -65,19 +65,20 @@ PARTS = [
 ]
 
 
-def good_phrases(name: str, num: int) -> dict[str, list[str]]:
+def good_phrases(name: str, num: int, max_words: int = 12) -> dict[str, list[str]]:
     """Return phrases that pass every check, always the same for a class."""
     draw = random.Random(name)
     places, objects = draw.sample(PLACES, len(PLACES)), draw.sample(OBJECTS, len(OBJECTS))
     verbs, parts = draw.sample(VERBS, len(VERBS)), draw.sample(PARTS, len(PARTS))
     spatial = [f'a {objects[i % 7]} in a {places[i % 10]}' for i in range(num)]
-    temporal = [f'{verbs[i % 8]} it with {parts[i % 6]}' for i in range(num)]
+    ending = [f' with {part}' if max_words > 5 else '' for part in parts]
+    temporal = [f'{verbs[i % 8]} it{ending[i % 6]}' for i in range(num)]
     return {'spatial': spatial, 'temporal': temporal}
 
 
-def spoil(kind: str | None, name: str, num: int) -> str:
+def spoil(kind: str | None, name: str, num: int, max_words: int = 12) -> str:
     """Return the answer's text, with the given fault."""
-    data = good_phrases(name, num)
+    data = good_phrases(name, num, max_words)
     text = json.dumps(data)
     if kind is None:
         return text

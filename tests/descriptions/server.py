@@ -132,6 +132,12 @@ class LanguageModelServer:
             with self.lock:
                 self.in_flight -= 1
 
+    def forget(self):
+        """Empty the log, once requests of clients that are gone have been dealt with."""
+        while self.in_flight:
+            time.sleep(0.01)
+        self.log.clear()
+
     def draw_connection_fault(self) -> str | None:
         with self.lock:
             certain = self.behaviour.faults_left > 0
@@ -349,7 +355,8 @@ def complete(body: dict, behaviour: Behaviour) -> tuple[str, dict]:
     """Return the outcome's name and the completion."""
     name, num, correction = read_prompt(body)
     kind = content_fault(name, correction, behaviour)
-    text = spoil(kind, name, num)
+    max_words = int(re.search(r'(\d+) for a temporal', body['messages'][1]['content'])[1])
+    text = spoil(kind, name, num, max_words)
     prompt_tokens = sum(len(message['content']) for message in body['messages']) // 4
     if behaviour.echo_key:
         text += f' {KEY_IN_ANSWERS}'

@@ -66,6 +66,7 @@ def test_contradictions_have_status_2(tool, server, arguments, message):
     ('arguments', 'message'),
     [
         (['--labels', 'none.txt'], "no label file 'none.txt'"),
+        (['--labels', 'ssv2'], 'leave no room for a description'),
         (['--check', 'none.json'], "no description file 'none.json'"),
         (['--base-url', 'localhost:8000'], 'is no URL'),
         (['--extra', '{'], '--extra is no JSON'),

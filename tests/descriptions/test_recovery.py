@@ -45,7 +45,7 @@ def test_killed_runs_continue_and_end_in_the_same_bytes(server, tmp_path):
     cache = tmp_path / 'broken.cache.sqlite'
     kept: set = set()
     for _ in range(KILLS):
-        server.log.clear()
+        server.forget()
         process = start_tool(server.url, 'hmdb51', broken, *options)
         # A moment after the first answers of this run, at most while the file is written.
         target = draw.randrange(1, 16)
@@ -60,7 +60,7 @@ def test_killed_runs_continue_and_end_in_the_same_bytes(server, tmp_path):
         kept = answered(cache)
         assert not broken.exists()
     assert kept
-    server.log.clear()
+    server.forget()
     finish(start_tool(server.url, 'hmdb51', broken, *options))
     assert len(server.outcomes()) == needed - len(kept)
     assert broken.read_bytes() == whole.read_bytes()
@@ -103,7 +103,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_twice(server, tmp_path):
     assert 'Traceback' not in stderr
     kept = answered(tmp_path / 'out.cache.sqlite')
     assert 0 < len(kept) < 51
-    server.log.clear()
+    server.forget()
     finish(start_tool(server.url, 'hmdb51', out))
     assert len(server.outcomes()) == 51 - len(kept)
 

@@ -83,7 +83,7 @@ def _add_content(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--context',
         type=_whole(8, 1000),
-        default=77,
+        default=32,
         metavar='TOKENS',
         help="the text model's context: 77 for CLIP, 32 for ViCLIP (default: 32, which suits both)",
     )

@@ -47,7 +47,11 @@ def _collect(arguments: argparse.Namespace, plan: Plan, cache: Cache, job: Batch
         print(f'not finished: {line}')
     if result.adapted:
         print('the endpoint refused a field of the requests, which the next submission leaves out')
-    status = finish(arguments, plan, plan.standings(cache), result.errors)
-    if status and not result.open:
+    standings = plan.standings(cache)
+    if result.open and plan.open_tasks(standings) and not arguments.allow_partial:
+        print('collect again when every batch has ended')
+        return 1
+    status = finish(arguments, plan, standings, result.errors)
+    if status:
         print('what is missing: --batch submit again, or run without --batch')
     return status
