@@ -1,6 +1,6 @@
 """Fully supervised Kinetics-400, MSTA on CLIP ViT-B/16 applied frame by frame.
 
-The sibling of msta_vitb16_k400.py for those who have CLIP but not ViCLIP; nothing is published for it.
+The sibling of msta_vitb16_k400.py for those who have CLIP, not ViCLIP; nothing is published for it.
 Needs data/foundation/ViT-B-16.pt, data/kinetics400 and descriptions of its classes.
 
     tools/dist_train.sh configs/msta_clip_vitb16_k400.py 8

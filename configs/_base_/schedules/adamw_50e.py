@@ -1,4 +1,4 @@
-# AdamW and the authors' schedule: 5 epochs of linear warm-up, then a cosine that is not shifted by it.
+# AdamW and the authors' schedule: 5 epochs of linear warm-up, then a cosine that ignores it.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=1e-3),
