@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from projects.msta.descriptions.cache import Cache, Question, Row
 from projects.msta.descriptions.dialect import Parameters
-from projects.msta.descriptions.endpoint import Endpoint, GaveUpError, InterruptError
+from projects.msta.descriptions.endpoint import Endpoint, GaveUpError, InterruptError, StopRunError
 from projects.msta.descriptions.plan import Plan, Standing, Task, standing
 from projects.msta.descriptions.prompts import PROMPT_VERSION
 from projects.msta.descriptions.reply import Reply
@@ -67,6 +67,7 @@ async def generate(
     standings = plan.standings(cache)
     writer = CacheWriter(cache)
     failures: dict[str, str] = {}
+    hopeless: list[StopRunError] = []
     done = 0
 
     async def describe(task: Task) -> None:
@@ -79,6 +80,10 @@ async def generate(
             failures[task.label] = str(error)
         except InterruptError:
             pass
+        except StopRunError as error:
+            # The others end as after an interrupt: what is in flight is paid for, so it is kept.
+            hopeless.append(error)
+            endpoint.stopping.set()
 
     pending = plan.open_tasks(standings)
     # One class goes first, so that an endpoint's dialect is learned once, not by all at once.
@@ -87,13 +92,14 @@ async def generate(
         if endpoint.proven:
             settings = endpoint.dialect.settings()
             cache.store_dialect(endpoint.credentials.endpoint, plan.parameters.model, settings)
-    # The group cancels the other requests when one finds that none can succeed.
     try:
         async with asyncio.TaskGroup() as group:
             for task in pending:
                 group.create_task(describe(task))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    if hopeless:
+        raise hopeless[0]
     return failures
 
 
