@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
         help='weight file to write',
     )
     parser.add_argument('--seed', type=int, default=0, help='of data, initial weights and order')
-    parser.add_argument('--steps', type=int, default=2500, help='optimizer steps of 64 videos')
+    parser.add_argument('--steps', type=int, default=3600, help='optimizer steps of 64 videos')
     parser.add_argument('--videos', type=int, default=20_000, help='videos to render')
     parser.add_argument('--threads', type=int, default=2, help='threads and rendering processes')
     return parser.parse_args()

@@ -59,7 +59,7 @@ class Pretraining:
 
     seed: int = 0
     num_videos: int = 20_000
-    steps: int = 2500
+    steps: int = 3600
     batch_size: int = 64
     extra_captions: int = 96
     rich: float = 0.4
