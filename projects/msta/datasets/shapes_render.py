@@ -58,7 +58,6 @@ DOMAINS = {
         turn=(60, 90),
         orbit=(100, 150),
         palette=False,
-        backdrop=(40, 190),
         texture=(18, 42),
         noise=(6, 16),
         shake=0.010,
