@@ -47,6 +47,7 @@ def expected_recipe(path: Path) -> dict:
     many = path.parent.name == 'few_shot' and dataset in ('ucf101', 'ssv2')
     return expected | {
         'views': VIEWS[dataset],
+        'test_short_side': 224,  # three crops of 224 cover the frame
         'classes': CLASSES[dataset][int(base)],
         'alpha': 0.0 if off else 1.0,
         'descriptions': None if off else f'descriptions{"_n8" if many else ""}.json',
@@ -216,3 +217,25 @@ def test_configs_are_short_and_say_what_they_claim():
         if path in PAPER_CONFIGS and not ('Claims' in header or 'published for' in header):
             wrong.append(f'{path.name}: the header says nothing of published results')
     assert not wrong, '\n' + '\n'.join(wrong)
+
+
+@pytest.mark.parametrize('dataset', ['kinetics400', 'kinetics600', 'ucf101', 'hmdb51', 'ssv2'])
+@pytest.mark.parametrize('size', [(240, 320), (320, 240)])
+def test_three_crops_are_taken_of_upright_and_wide_frames(dataset, size):
+    """The published test views, on frames in memory from the decoder on."""
+    import numpy as np
+    from mmaction.registry import TRANSFORMS
+    from mmengine.config import Config
+    from mmengine.registry import DefaultScope
+
+    import projects.msta.register  # noqa: F401
+
+    folder = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
+    steps = Config.fromfile(folder / f'{dataset}.py').test_pipeline
+    decoded = [step['type'] for step in steps].index('DecordDecode') + 1
+    results = dict(imgs=[np.zeros((*size, 3), np.uint8)] * 8, img_shape=size, label=0)
+    results.update(modality='RGB', num_clips=1, clip_len=8, original_shape=size)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        for step in steps[decoded:]:
+            results = TRANSFORMS.build(step)(results)
+    assert results['inputs'].shape == (3, 3, 8, 224, 224)

@@ -8,7 +8,8 @@ test_pipeline = [
     dict(type='MSTADecordInit'),
     dict(type='UniformSample', clip_len=8, num_clips=5, test_mode=True),
     dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
+    # ThreeCrop covers the whole frame along the longer side: the shorter one must fit its crop.
+    dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
