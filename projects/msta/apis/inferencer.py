@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,13 @@ from torch import Tensor
 
 import projects.msta.register  # noqa: F401
 
-from ..descriptions import read_descriptions
-from ..foundation import tokenize
-from ..labels import make_prompts, read_labels
+from ..labels import read_labels
+from .class_encoder import ClassEncoder
 from .loading import Loaded, VideoLoader
 from .recognizers import build_recognizer, choose_device, pipeline_of, resolve_config
 from .rejection import Rejection, read_rejection
 from .results import VideoResult
 from .sources import iter_sources
-
-_LABEL_LISTS_KEPT = 16
 
 
 class MSTAInferencer:
@@ -69,7 +65,7 @@ class MSTAInferencer:
         self.cfg_pipeline = pipeline_of(self.cfg)
         self.loader = VideoLoader(self.cfg_pipeline, workers)
         self.batch_size, self.max_clips = batch_size, max_clips
-        self._classes_kept: OrderedDict[tuple, Tensor] = OrderedDict()
+        self.encoder = ClassEncoder(self.model)
         self.set_rejection(none_of_these)
         self.set_labels(self.model.labels, templates)
 
@@ -91,52 +87,11 @@ class MSTAInferencer:
                 trained on. Their embeddings by the frozen text tower are mixed into the classes'.
             description_weight: the share of the descriptions in the mix, 0..1.
         """
-        if not 0 <= description_weight <= 1:
-            raise ValueError(f'description_weight={description_weight} must lie in [0, 1]')
         names = read_labels(labels, self.model.humanize)
         chosen = templates or self.model.template
         prompts = [chosen] if isinstance(chosen, str) else list(chosen)
-        key = (tuple(names), tuple(prompts), str(descriptions), description_weight)
-        if key not in self._classes_kept:
-            started = time.perf_counter()
-            classes = self._mean_embedding([make_prompts(names, prompt) for prompt in prompts])
-            if descriptions is not None:
-                described = self._described(descriptions, names)
-                classes = F.normalize(classes, dim=-1)
-                classes = (1 - description_weight) * classes + description_weight * described
-            self._classes_kept[key] = classes
-            self.label_seconds = time.perf_counter() - started
-            while len(self._classes_kept) > _LABEL_LISTS_KEPT:
-                self._classes_kept.popitem(last=False)
-        self._classes_kept.move_to_end(key)
+        self.classes = self.encoder.classes(names, prompts, descriptions, description_weight)
         self.labels, self.templates = names, prompts
-        self.classes = self._classes_kept[key]
-
-    @torch.inference_mode()
-    def _mean_embedding(self, prompts: Sequence[Sequence[str]]) -> Tensor:
-        """Prompts, a list a template -> class embeddings ``(K, D)``.
-
-        One template's embeddings stay as they are; several are normalised and averaged, as CLIP
-        does it.
-        """
-        embeds = [self._encode(texts) for texts in prompts]
-        if len(embeds) == 1:
-            return embeds[0]
-        return torch.stack([F.normalize(e, dim=-1) for e in embeds]).mean(0)
-
-    @torch.inference_mode()
-    def _described(self, source: str | Path | Sequence[str], names: Sequence[str]) -> Tensor:
-        """Mean embedding of a class's descriptions of both kinds, ``(K, D)``, of length 1."""
-        context = self.model.backbone.foundation.context_length
-        read = read_descriptions(source, names, context)
-        both = []
-        for texts in (read.spatial, read.temporal):
-            sizes = [len(of_class) for of_class in texts]
-            tokens = tokenize([text for of_class in texts for text in of_class], context)
-            embeds = self.model.backbone.encode_text_frozen(tokens.to(self.device))
-            parts = F.normalize(embeds, dim=-1).split(sizes)
-            both.append(torch.stack([part.mean(0) for part in parts]))
-        return F.normalize(both[0] + both[1], dim=-1)
 
     def set_rejection(self, rule: Rejection | str | Path | None) -> None:
         """Answer 'none of these' by this rule from now on; None always answers a label."""
@@ -249,15 +204,8 @@ class MSTAInferencer:
 
     def encode_texts(self, texts: str | Sequence[str]) -> Tensor:
         """Embeddings ``(N, D)`` of length 1 of any texts, taken as they are."""
-        embeds = self._encode([texts] if isinstance(texts, str) else texts)
+        embeds = self.encoder.texts([texts] if isinstance(texts, str) else texts)
         return F.normalize(embeds, dim=-1).cpu()
-
-    @torch.inference_mode()
-    def _encode(self, texts: Sequence[str], chunk: int = 512) -> Tensor:
-        """Texts -> ``(N, D)`` by the adapted text tower, not normalised."""
-        backbone = self.model.backbone
-        tokens = tokenize(list(texts), backbone.foundation.context_length).to(self.device)
-        return torch.cat([backbone.encode_text(part) for part in tokens.split(chunk)])
 
     def close(self) -> None:
         """End the decoding processes."""
