@@ -1,5 +1,6 @@
 """All four protocols end to end on real videos: killed, continued, reused, and what they report."""
 
+import csv
 import itertools
 import os
 import shutil
@@ -142,6 +143,12 @@ def test_zero_shot_tests_classes_not_trained_on(world, tmp_path):
     names = {path.name for path in tmp_path.glob('zero_shot-*/*.png')}
     expected = {f'{kind}_{part}.png' for kind in ('gain', 'confusion') for part in _PARTS}
     assert names == {'bars.png', *expected}
+    (table,) = tmp_path.glob('zero_shot-*/per_class.csv')
+    rows = list(csv.DictReader(table.open(encoding='utf-8')))
+    assert [row['test'] for row in rows] == ['novel'] * 4 + ['plain_novel'] * 4
+    for row in rows:
+        gain = float(row['trained']) - float(row['frozen'])
+        assert row['videos'] == '2' and float(row['gain']) == pytest.approx(gain)
 
 
 _PARTS = ('novel', 'plain_novel')

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..descriptions.files import replacing
-from .manifest import read_json
-from .plan import Evaluation, Plan
+from .per_class import accuracies, by_test
+from .plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ _MOST_CLASSES = 60
 def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
     """Write the report's PNG files; give their paths."""
     figures = {'bars': _bars(report)}
-    for name, (trained, frozen) in _by_test(plan).items():
+    for name, (trained, frozen) in by_test(plan).items():
         figures[f'gain_{name}'] = _gain(name, trained, frozen)
         figures[f'confusion_{name}'] = _confusion(name, trained)
     paths = []
@@ -31,21 +31,6 @@ def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
             figure.savefig(temporary, format='png', dpi=120)
         paths.append(path)
     return paths
-
-
-def _by_test(plan: Plan) -> dict[str, tuple[list[dict], dict]]:
-    """Name of a test -> results of all seeds, and of the frozen model."""
-    found: dict[str, tuple[list[dict], dict]] = {}
-    for run in plan.runs:
-        for trained, frozen in zip(run.tests, run.frozen, strict=True):
-            shots = f'{run.cell.shots}shot_' if plan.request.protocol == 'few_shot' else ''
-            name = f'{shots}{trained.part.replace(" ", "_")}'
-            found.setdefault(name, ([], _read(frozen)))[0].append(_read(trained))
-    return found
-
-
-def _read(evaluation: Evaluation) -> dict:
-    return read_json(evaluation.result) or {}
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Any]:
@@ -85,8 +70,8 @@ def _bars(report: Mapping[str, Any]) -> Figure:
 def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
     """Each class's accuracy, mean over seeds, minus the frozen model's."""
     names = [row['name'] for row in frozen['per_class']]
-    runs = [_accuracies(result) for result in trained]
-    gain = np.mean(runs, axis=0) - _accuracies(frozen)
+    runs = [accuracies(result) for result in trained]
+    gain = np.mean(runs, axis=0) - accuracies(frozen)
     order = [int(i) for i in np.argsort(-gain) if np.isfinite(gain[i])]
     title = f'{name}: gain over the frozen model'
     if len(order) > _MOST_CLASSES:
@@ -102,12 +87,6 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
     axes.set_xlabel('points')
     axes.set_title(title, fontsize=9)
     return figure
-
-
-def _accuracies(result: dict) -> np.ndarray:
-    """Top-1 (%) of each class; NaN for one without videos."""
-    values = [row['accuracy'] for row in result['per_class']]
-    return np.array([np.nan if value is None else 100 * value for value in values])
 
 
 def _confusion(name: str, trained: list[dict]) -> Figure:
