@@ -1,5 +1,6 @@
 """Every shipped config against the paper's recipe: one table, all failures together."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,24 @@ def test_every_config_follows_the_published_recipe(built):
     assert not wrong, '\n' + '\n'.join(wrong)
     # A cell that is missing would not be seen above: 4 + 12 + 3 + 1 for each model, and two names.
     assert len(PAPER_CONFIGS) == 2 * (4 + 12 + 3 + 1) + 2
+
+
+def test_names_of_configs_say_what_is_in_them(built):
+    """As in MMAction2: GPUs x batch a GPU, frames, epochs."""
+    wrong = []
+    for path, (cfg, _) in built.items():
+        setting = path.stem.split('_')[2] if path.parent != CONFIGS else ''
+        if cfg.get('train_dataloader') is None or not setting:
+            continue
+        gpus, batch = re.match(r'(\d+)xb(\d+)-u8', setting).groups()
+        epochs = re.search(r'-(\d+)e$', setting)
+        if int(batch) != cfg.train_dataloader.batch_size:
+            wrong.append(f'{path.name}: batch {cfg.train_dataloader.batch_size}')
+        if int(gpus) * int(batch) != cfg.auto_scale_lr.base_batch_size:
+            wrong.append(f'{path.name}: rate is for a batch of {cfg.auto_scale_lr.base_batch_size}')
+        if epochs and int(epochs[1]) != cfg.train_cfg.max_epochs:
+            wrong.append(f'{path.name}: {cfg.train_cfg.max_epochs} epochs')
+    assert not wrong, '\n' + '\n'.join(wrong)
 
 
 def test_everything_that_a_config_names_can_be_built(built):
