@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,10 +105,19 @@ def draw_map(
     places = flat.fit_transform(points)
     figure = _figure(9, 7)
     ax: Axes = figure.subplots()
-    colours = dict(cmap='hsv' if len(labels) > 20 else 'tab20', vmin=0, vmax=max(len(labels), 20))
+    colours: dict[str, Any] = dict(cmap='hsv' if len(labels) > 20 else 'tab20', vmin=0)
+    colours['vmax'] = max(len(labels), 20)
     dots, stars = places[: len(videos)], places[len(videos) :]
-    ax.scatter(*dots.T, c=list(answers), s=18, alpha=0.7, linewidths=0, **colours)
-    ax.scatter(*stars.T, c=range(len(labels)), s=140, marker='*', edgecolors='black', **colours)
+    ax.scatter(dots[:, 0], dots[:, 1], c=list(answers), s=18, alpha=0.7, linewidths=0, **colours)
+    ax.scatter(
+        stars[:, 0],
+        stars[:, 1],
+        c=range(len(labels)),
+        s=140,
+        marker='*',
+        edgecolors='black',
+        **colours,
+    )
     if len(labels) <= _WRITTEN_LABELS:
         for name, (x, y) in zip(labels, stars, strict=True):
             ax.annotate(name, (x, y), xytext=(5, 5), textcoords='offset points', fontsize=8)
