@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import decord
@@ -186,6 +187,14 @@ def test_another_recipe_replaces_the_old_one(tmp_path):
     assert json.loads((out / 'recipe.json').read_text())['seed'] == 4
     assert not list(out.glob('*_2shot_*'))
     assert len(list(out.rglob('*.mp4'))) == 48 * 3
+
+
+def test_videos_of_an_older_renderer_are_not_taken_for_up_to_date(tmp_path):
+    out = tmp_path / 'shapes'
+    fewest = Recipe(train_per_class=1, test_per_class=1, num_frames=2, side=32)
+    make_shapes(out, replace(fewest, version='older'), 1)
+    assert make_shapes(out, fewest, 1) == 48 * 3
+    assert make_shapes(out, fewest, 1) == 0
 
 
 def test_foreign_folder_is_refused_and_left_untouched(tmp_path):

@@ -16,11 +16,12 @@ Paths in the lists are relative to the folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
@@ -39,12 +40,18 @@ from .shapes_classes import (
 )
 from .shapes_render import DOMAINS, render
 
-# To be raised when a recipe comes to give other pixels or lists: old folders are then made anew.
-VERSION = 1
 SHOTS = (2, 4, 8, 16)
 SHOT_SEEDS = (1, 2, 3)
 SPLITS = (('target', 'train'), ('target', 'test'), ('plain', 'test'))
 _ACTION_NUMBERS = {action: number for number, action in enumerate(all_actions())}
+
+
+def world_version() -> str:
+    """A hash of the code that draws and names: a folder made by other code is made anew."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in ('shapes_classes.py', 'shapes_render.py', 'shapes.py'):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()
 
 
 class ShapesError(ValueError):
@@ -61,7 +68,7 @@ class Recipe:
         test_per_class: Videos a class of each test split.
         num_frames: Length of a video.
         side: Height and width of a video, in pixels.
-        version: Of the renderer.
+        version: Of the code that draws and names.
     """
 
     seed: int = 0
@@ -69,7 +76,7 @@ class Recipe:
     test_per_class: int = 16
     num_frames: int = 16
     side: int = 64
-    version: int = VERSION
+    version: str = field(default_factory=world_version)
 
     def __post_init__(self) -> None:
         for name, least in (('train_per_class', 1), ('test_per_class', 1), ('num_frames', 2)):
