@@ -4,7 +4,7 @@ Needs nothing downloaded: 16 shots a class of 24 base classes, on 2 CPU cores in
 
     tools/data/make_shapes.py
     tools/train.py configs/msta_tiny_shapes.py
-    tools/test.py configs/msta_tiny_shapes.py work_dirs/msta_tiny_shapes/epoch_20.pth
+    tools/test.py configs/msta_tiny_shapes.py work_dirs/msta_tiny_shapes/epoch_14.pth
 
 and on the novel classes with
 
@@ -19,20 +19,20 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(
         type='WarmupUnshiftedCosineLR',
         warmup=2,
         min_ratio=0.01,
         begin=0,
-        end=20,
+        end=14,
         by_epoch=True,
         convert_to_iter_based=True,
     )
 ]
-train_cfg = dict(max_epochs=20, val_begin=20, val_interval=20)
+train_cfg = dict(max_epochs=14, val_begin=14, val_interval=14)
 default_hooks = dict(
     logger=dict(interval=6),
-    checkpoint=dict(interval=20, max_keep_ckpts=1, save_best=None),
+    checkpoint=dict(interval=14, max_keep_ckpts=1, save_best=None),
 )

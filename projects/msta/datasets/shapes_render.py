@@ -34,6 +34,8 @@ class Domain:
         distractors: Most small static figures on the background.
         flicker: Standard deviation of the brightness a frame, relative.
         contrast: Least difference between a shape and the background, in grey levels.
+        light: Factor on what the camera sees; below 1 the scene is dim.
+        haze: Grey levels that hang over the whole scene.
     """
 
     radius: Range = (0.15, 0.23)
@@ -48,22 +50,26 @@ class Domain:
     distractors: int = 0
     flicker: float = 0.0
     contrast: float = 60.0
+    light: Range = (1.0, 1.0)
+    haze: Range = (0.0, 0.0)
 
 
 DOMAINS = {
     'plain': Domain(),
     'target': Domain(
-        radius=(0.12, 0.2),
-        travel=(0.38, 0.58),
+        radius=(0.14, 0.22),
+        travel=(0.42, 0.62),
         turn=(60, 90),
         orbit=(100, 150),
         palette=False,
-        texture=(18, 42),
-        noise=(6, 16),
-        shake=0.010,
-        distractors=3,
-        flicker=0.05,
+        texture=(4, 14),
+        noise=(2, 5),
+        shake=0.006,
+        distractors=2,
+        flicker=0.03,
         contrast=45.0,
+        light=(0.28, 0.45),
+        haze=(5, 30),
     ),
 }
 
@@ -282,7 +288,10 @@ def draw_scene(scene: Scene, domain: Domain, side: int, rng: np.random.Generator
     )
     if not domain.palette:
         _recolour(scene, domain, canvas, rng)
-    gains = 1 + rng.normal(0, domain.flicker, num_frames)
+    light, haze = (
+        low if low == high else rng.uniform(low, high) for low, high in (domain.light, domain.haze)
+    )
+    gains = light * (1 + rng.normal(0, domain.flicker, num_frames))
     sigma = rng.uniform(*domain.noise)
     frames = np.empty((num_frames, side, side, 3), np.uint8)
     grain = rng.standard_normal((num_frames, side, side, 1), np.float32) * np.float32(sigma)
@@ -291,7 +300,7 @@ def draw_scene(scene: Scene, domain: Domain, side: int, rng: np.random.Generator
         frame = canvas[pad - dy : pad - dy + side, pad - dx : pad - dx + side].copy()
         for track in scene.tracks:
             _paint(frame, track, t, (dx, dy))
-        frames[t] = np.clip(frame * np.float32(gains[t]) + grain[t], 0, 255)
+        frames[t] = np.clip(frame * np.float32(gains[t]) + np.float32(haze) + grain[t], 0, 255)
     return frames
 
 
