@@ -84,6 +84,24 @@ def test_same_generator_state_gives_the_same_pixels(domain):
     assert scene.action == action
 
 
+def test_the_target_domain_is_dimmer_than_the_plain_one():
+    action = ACTIONS[0]
+    bright, dim = (
+        np.mean([render(action, DOMAINS[d], np.random.default_rng(s))[0].std() for s in range(8)])
+        for d in ('plain', 'target')
+    )
+    assert dim < 0.7 * bright
+
+
+def test_a_range_of_one_value_draws_no_random_number():
+    plain = DOMAINS['plain']
+    drawn = [np.random.default_rng(1) for _ in range(2)]
+    frames, _ = render(ACTIONS[0], plain, drawn[0])
+    hazy, _ = render(ACTIONS[0], replace(plain, haze=(20.0, 20.0)), drawn[1])
+    assert drawn[0].bit_generator.state == drawn[1].bit_generator.state
+    assert np.median(hazy.astype(int) - frames) == 20
+
+
 @pytest.mark.parametrize(
     ('name', 'measure', 'sign'),
     [
