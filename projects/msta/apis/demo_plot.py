@@ -21,8 +21,10 @@ def draw(result: DemoResult, path: Path) -> None:
     """Save the picture of a demo result as PNG, whole or not at all."""
     with mpl.rc_context({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False}):
         figure = Figure(figsize=(12, 9), layout='constrained')
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
-        left, right = bottom.subfigures(1, 2, width_ratios=(1, 1.45))
+        halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+        top, bottom = halves
+        sides: Any = bottom.subfigures(1, 2, width_ratios=(1, 1.45))
+        left, right = sides
         _films(top)
         loss, accuracy, bars = left.subplots(3, 1)
         _curves(loss, accuracy, result.curves)
