@@ -39,7 +39,7 @@ def shown(tmp_path_factory):
 
 
 def test_demo_trains_and_tests_both_halves(shown):
-    demo, result, lines = shown
+    _, result, lines = shown
     assert set(result.frozen) == {'base', 'novel'} and set(result.trained) == {2}
     for scores in (result.frozen, result.trained[2]):
         for half in ('base', 'novel'):

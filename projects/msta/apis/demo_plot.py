@@ -20,10 +20,10 @@ _FROZEN, _BASE, _NOVEL = '#9aa0a6', '#3366cc', '#e8710a'
 def draw(result: DemoResult, path: Path) -> None:
     """Save the picture of a demo result as PNG, whole or not at all."""
     with mpl.rc_context({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False}):
-        figure = Figure(figsize=(12, 9), layout='constrained')
+        figure = Figure(figsize=(13.5, 9), layout='constrained')
         halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1.9))
         top, bottom = halves
-        sides: Any = bottom.subfigures(1, 2, width_ratios=(1, 1.45))
+        sides: Any = bottom.subfigures(1, 2, width_ratios=(1, 1.9))
         left, right = sides
         _films(top)
         loss, accuracy, bars = left.subplots(3, 1)
@@ -40,7 +40,7 @@ def draw(result: DemoResult, path: Path) -> None:
 
 
 def _films(figure: Any) -> None:
-    """The same action in both domains, eight frames each."""
+    """The same action in both domains, frame by frame."""
     action = NOVEL_ACTIONS[-6]
     for axis, domain, title in zip(
         figure.subplots(2, 1),

@@ -16,7 +16,7 @@ from .readers import IsolatedReader
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; height, width in pixels."""
+    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels."""
 
     path: str
     reason: str = ''
