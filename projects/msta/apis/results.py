@@ -142,4 +142,3 @@ def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 file, whole or not at all."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8', newline=''))
-
