@@ -107,6 +107,8 @@ def make_test_config(args: argparse.Namespace) -> Config:
     merge_options(cfg, args.cfg_options)
     cfg.resume = False
     cfg.load_from = None
+    if args.launcher != 'none':
+        cfg.model_wrapper_cfg = {'type': 'IndependentCopies'}
     if args.checkpoint.lower() != 'none':
         cfg.load_from = str(check_checkpoint(args.checkpoint))
     elif 'backbone' in cfg.get('model', {}):
@@ -214,12 +216,13 @@ def join_processes(cfg: Config) -> bool:
             'tools/dist_train.sh or tools/dist_test.sh'
         )
     torch.distributed.init_process_group('gloo')
-    cfg.model_wrapper_cfg = {
-        'type': 'MMDistributedDataParallel',
-        'device_ids': None,
-        'broadcast_buffers': False,
-        'find_unused_parameters': cfg.get('find_unused_parameters', False),
-    }
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = {
+            'type': 'MMDistributedDataParallel',
+            'device_ids': None,
+            'broadcast_buffers': False,
+            'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        }
     return True
 
 

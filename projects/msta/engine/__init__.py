@@ -5,11 +5,13 @@ from projects.msta.engine.label_check import LabelCheckHook
 from projects.msta.engine.optim import CPUAmpOptimWrapper
 from projects.msta.engine.schedulers import WarmupUnshiftedCosineLR
 from projects.msta.engine.seeding import EpochSeedHook
+from projects.msta.engine.wrappers import IndependentCopies
 
 __all__ = [
     'AtomicCheckpointHook',
     'CPUAmpOptimWrapper',
     'EpochSeedHook',
+    'IndependentCopies',
     'LabelCheckHook',
     'PlainCheckpointHook',
     'WarmupUnshiftedCosineLR',

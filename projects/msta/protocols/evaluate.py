@@ -29,11 +29,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def evaluate(args: argparse.Namespace) -> None:
     """Run every job of the file; each result is written, whole, as soon as it is there."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    shared: dict[str, Any] = {}
     failures = []
     for number, job in enumerate(json.loads(args.jobs.read_text(encoding='utf-8'))):
         try:
-            _evaluate_one(job, args.launcher, number, shared)
+            _evaluate_one(job, args.launcher, number)
         except Exception as error:
             message = explain(error)
             # One of many processes cannot go on alone.
@@ -44,7 +43,7 @@ def evaluate(args: argparse.Namespace) -> None:
         raise ProtocolError('\n'.join(failures))
 
 
-def _evaluate_one(job: dict[str, Any], launcher: str, number: int, shared: dict[str, Any]) -> None:
+def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
     from ..apis.launch import build_runner, join_processes, make_test_config, unwrap
@@ -69,10 +68,8 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int, shared: dict[
             evaluator.update(labels=_class_names(cfg), out_file=str(measured))
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
-    if 'model_wrapper_cfg' in shared:
-        cfg.model_wrapper_cfg = shared['model_wrapper_cfg']
-    elif join_processes(cfg):
-        shared['model_wrapper_cfg'] = cfg.model_wrapper_cfg
+    if number == 0:
+        join_processes(cfg)
     runner = build_runner(cfg)
     model = unwrap(runner.model)
     model.init_weights()

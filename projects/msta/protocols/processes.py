@@ -19,6 +19,7 @@ from .definitions import ProtocolError
 
 _STATUS_EVERY_SEC = 30.0
 _PROGRESS = re.compile(r'Epoch\((?:train|val|test)\)[^\n]*')
+_RAISED = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 _COMMANDS = {
     'train': [str(ROOT / 'tools' / 'train.py')],
     'evaluate': ['-m', 'projects.msta.protocols.evaluate'],
@@ -144,4 +145,6 @@ def _reason(log: Path, start: int) -> str:
     errors = [i for i, line in enumerate(lines) if line.startswith('error: ')]
     if errors:
         return '\n'.join(lines[errors[-1] :])[:2000].removeprefix('error: ')
-    return lines[-1] if lines else 'it said nothing'
+    # Of several processes the launcher speaks last, but not of the cause.
+    raised = [line for line in lines if _RAISED.match(line) and 'ChildFailedError' not in line]
+    return raised[-1] if raised else (lines[-1] if lines else 'it said nothing')
