@@ -20,9 +20,9 @@ class IndependentCopies(nn.Module):
         module: The model.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Any) -> None:
         super().__init__()
-        self.module = module
+        self.module: Any = module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Same as the model's."""
