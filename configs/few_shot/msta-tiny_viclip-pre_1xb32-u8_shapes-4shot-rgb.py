@@ -1,6 +1,6 @@
 """Few-shot on the Shapes world: MSTA on the tiny ViCLIP; 4 shots a class, seed 1.
 
-Measured: docs/results_shapes.md. On 2 CPU cores, after tools/data/make_shapes.py:
+Nothing is published for it. On 2 CPU cores, after tools/data/make_shapes.py:
 
     tools/run_protocol.py few_shot --dataset shapes --shots 4
 """

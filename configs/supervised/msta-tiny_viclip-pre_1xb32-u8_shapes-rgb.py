@@ -1,6 +1,6 @@
 """Fully supervised on the Shapes world: MSTA on the tiny ViCLIP; all training videos.
 
-Measured: docs/results_shapes.md. On 2 CPU cores, after tools/data/make_shapes.py:
+Nothing is published for it. On 2 CPU cores, after tools/data/make_shapes.py:
 
     tools/run_protocol.py supervised --dataset shapes --seeds 1 2 3
 """

@@ -1,7 +1,7 @@
 """Zero-shot on the Shapes world: MSTA on the tiny ViCLIP; all videos of the base classes.
 
 Tested on the novel classes, in the domain trained on and in the plain one.
-Measured: docs/results_shapes.md. On 2 CPU cores, after tools/data/make_shapes.py:
+Nothing is published for it. On 2 CPU cores, after tools/data/make_shapes.py:
 
     tools/run_protocol.py zero_shot --dataset shapes --seeds 1 2 3
 """
