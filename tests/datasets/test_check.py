@@ -204,6 +204,8 @@ def test_interrupted_check_goes_on_where_it_was(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what it puts in the background with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     journal = tmp_path / 'r.json.list.partial'
     deadline = time.monotonic() + 30

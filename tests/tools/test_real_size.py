@@ -31,6 +31,7 @@ def test_one_step_of_the_kinetics_config(tmp_path):
         'train_dataloader.dataset.data_prefix.video': tmp_path,
         'train_dataloader.batch_size': 1,
         'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
         'train_cfg.max_epochs': 1,
         'default_hooks.checkpoint.interval': 1,
     }
