@@ -98,7 +98,7 @@ class _Watch(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Keep the step's loss and accuracy."""
-        values = {key: float(value) for key, value in (outputs or {}).items()}
+        values = {key: value.item() for key, value in (outputs or {}).items()}
         self.curve.epoch.append((runner.iter + 1) / len(runner.train_dataloader))
         self.curve.loss.append(values['loss'])
         self.curve.accuracy.append(100 * values['top1_acc'])
