@@ -21,7 +21,13 @@ def train(config: Path, work_dir: Path, *arguments: str, epochs: int = 4) -> dic
     """Train in this process; give the last checkpoint."""
     options = [f'experiment_name=run{next(_runs)}', f'train_cfg.max_epochs={epochs}']
     args = [str(config), '--work-dir', str(work_dir), *arguments, '--cfg-options', *options]
-    launch.train(train_tool.parse_args(args))
+    # As many threads as the processes it is compared with: they decide the order of sums.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        launch.train(train_tool.parse_args(args))
+    finally:
+        torch.set_num_threads(threads)
     return last_checkpoint(work_dir, epochs)
 
 
