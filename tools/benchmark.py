@@ -29,6 +29,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    from projects.msta.apis.cli import quiet_imports
+
+    quiet_imports()
     from projects.msta.apis import benchmark
 
     if args.only_memory:
