@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
     quiet_imports()
     from projects.msta.apis import benchmark
+    from projects.msta.apis.results import write_text
 
     if args.only_memory:
         print(json.dumps({'peak_mib': benchmark.memory_of(args, args.only_memory)}))
@@ -40,9 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     report = benchmark.run(args)
     print(benchmark.table(report))
     if args.out:
-        temporary = args.out.with_name(f'.{args.out.name}.tmp')
-        temporary.write_text(json.dumps(report, indent=2, default=str) + '\n', encoding='utf-8')
-        temporary.replace(args.out)
+        write_text(args.out, json.dumps(report, indent=2, default=str) + '\n')
     return 0
 
 

@@ -16,6 +16,7 @@ from .base import (
     AdapterError,
     FoundationAdapter,
     check_choice,
+    check_positive,
     check_towers,
     resolve_blocks,
 )
@@ -197,8 +198,7 @@ class MSTAAdapter(FoundationAdapter):
         numbers = resolve_blocks(blocks, arch.layers)
         check_choice('input', input, INPUTS)
         check_choice('temporal', temporal, TEMPORAL)
-        if dim < 1:
-            raise AdapterError(f'dim={dim} must be at least 1')
+        check_positive('dim', dim)
         check_towers(towers)
         if not spatial and temporal == 'none':
             raise AdapterError("spatial=False and temporal='none' leave the video side empty")

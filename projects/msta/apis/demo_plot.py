@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from ..datasets.shapes_classes import NOVEL_ACTIONS
 from ..datasets.shapes_render import DOMAINS, render
 from .demo import HALVES, Curve, DemoResult, Scores, harmonic_mean
+from .results import write_whole
 
 _FROZEN, _BASE, _NOVEL = '#9aa0a6', '#3366cc', '#e8710a'
 
@@ -31,12 +31,7 @@ def draw(result: DemoResult, path: Path) -> None:
         _bars(bars, result)
         _gains(right.subplots(1, 2), result)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.png')
-    try:
-        figure.savefig(temporary, dpi=110, facecolor='white')
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=110, facecolor='white'))
 
 
 def _films(figure: Any) -> None:
