@@ -1,9 +1,12 @@
 """tools/train.py and tools/test.py on real files: alone, as two processes, killed and resumed."""
 
+import os
 import pickle
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -100,6 +103,37 @@ def test_two_processes_train_and_test_like_one(experiment, one_process, tmp_path
     found = re.findall(r'acc/top1: ([\d.]+)', done.stdout + done.stderr)
     assert float(found[0]) == pytest.approx(expected, abs=5e-5)
     assert len(pickle.loads((tmp_path / 'two.pkl').read_bytes())) == 7  # noqa: S301 - our own
+
+
+THREADS_AFTER_TRAINING = """
+import sys
+from pathlib import Path
+from projects.msta import compat
+compat.apply()
+from projects.msta.apis import launch
+from tools import train
+launch.train(train.parse_args(sys.argv[1:]))
+names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
+print('threads of the group:', sum('gloo' in name for name in names))
+"""
+
+
+def test_no_thread_of_the_group_outlives_a_training(experiment, tmp_path):
+    # One that does now and then aborts the process at its end, after all work is done.
+    script = tmp_path / 'script.py'
+    script.write_text(THREADS_AFTER_TRAINING)
+    launcher = ['-m', 'torch.distributed.run', '--nproc_per_node=1', '--master_port', free_port()]
+    arguments = ['--work-dir', tmp_path, '--launcher', 'pytorch']
+    options = ['--cfg-options', 'train_cfg.max_epochs=1']
+    done = subprocess.run(
+        [sys.executable, *launcher, script, experiment.fixed, *arguments, *options],
+        env={**os.environ, 'PYTHONPATH': str(cli.ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert 'threads of the group: 0' in done.stdout
 
 
 def test_killed_and_resumed_equals_uninterrupted(experiment, tmp_path):

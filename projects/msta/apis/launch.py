@@ -35,7 +35,7 @@ def train(args: argparse.Namespace) -> None:
         build_runner(cfg).train()
     finally:
         if with_group:
-            _leave_processes()
+            leave_processes()
 
 
 def test(args: argparse.Namespace) -> dict[str, float]:
@@ -54,7 +54,7 @@ def test(args: argparse.Namespace) -> dict[str, float]:
         return metrics
     finally:
         if with_group:
-            _leave_processes()
+            leave_processes()
 
 
 def make_train_config(args: argparse.Namespace) -> Config:
@@ -226,10 +226,19 @@ def join_processes(cfg: Config) -> bool:
     return True
 
 
-def _leave_processes() -> None:
+def leave_processes() -> None:
+    """Leave the group with its threads ended, not merely told to end.
+
+    The group ends its threads when the last reference to it goes, and the model's wrapper, in the
+    Runner's reference cycles, holds one. A thread that outlives the interpreter dies asking for its
+    lock, which aborts the process (pytorch/pytorch#179291).
+    """
+    import gc
+
     import torch
 
     torch.distributed.destroy_process_group()
+    gc.collect()
 
 
 def build_runner(cfg: Config) -> Runner:

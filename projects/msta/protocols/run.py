@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Queue
 from typing import IO, TYPE_CHECKING, Any
 
+from ..apis.launch import find_resumable
 from ..descriptions.files import replacing, write_json
 from .definitions import ProtocolError
 from .manifest import (
@@ -136,7 +137,7 @@ class _Work:
             return
         config = run.folder / 'configs' / 'train.py'
         _dump(run.config, config)
-        resuming = (run.folder / 'last_checkpoint').is_file()
+        resuming = find_resumable(run.folder, 'auto') is not None
         self._begin_manifest(run, config, identity)
         say(f'{run.cell.name}: training {"continues" if resuming else "starts"}')
         started = time.perf_counter()
