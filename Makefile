@@ -8,13 +8,14 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench chaos
 help:
 	@echo 'make setup  virtual environment in $(VENV) with what running needs'
 	@echo 'make demo   the main job, end to end, on the Shapes world (nothing to download)'
 	@echo 'make test   lint and all tests'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  speed of the model beside a plain implementation'
+	@echo 'make chaos  break things on purpose, many times, and count what is lost'
 
 setup: $(INSTALLED)
 
@@ -31,6 +32,9 @@ lint: $(INSTALLED_DEV)
 
 bench: $(INSTALLED)
 	$(RUN) tools/benchmark.py
+
+chaos: $(INSTALLED_DEV)
+	$(RUN) -m pytest tests/chaos --chaos full
 
 $(RUN):
 	@command -v $(PYTHON) > /dev/null || { \
