@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from .. import locks
 from ..apis.cli import ROOT
 from .definitions import ProtocolError
 
@@ -23,6 +23,7 @@ _RAISED = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 _COMMANDS = {
     'train': [str(ROOT / 'tools' / 'train.py')],
     'evaluate': ['-m', 'projects.msta.protocols.evaluate'],
+    'cost': ['-m', 'projects.msta.protocols.cost'],
 }
 
 
@@ -108,13 +109,11 @@ class Processes:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[IO[str]]:
     """Hold a folder against other processes; waits, saying so, while one works in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f'{folder}: waiting for another process that works in it')
-            fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def waiting(holder: str) -> None:
+        say(f'{folder}: waiting for another process that works in it ({holder})')
+
+    with locks.locked(folder / '.lock', waiting=waiting) as lock:
         yield lock
 
 
