@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..foundation import VideoLanguageModel
+from ..spelling import did_you_mean
 from .adaptformer import AdaptFormer
 from .base import AdapterError, FoundationAdapter
 from .bitfit import BitFit
@@ -58,9 +59,18 @@ def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) ->
     options = dict(cfg)
     kind = options.pop('type', None)
     if kind not in ADAPTERS:
-        raise AdapterError(f'adapter type {kind!r} is not known; known are {sorted(ADAPTERS)}')
+        raise AdapterError(
+            f'adapter type {kind!r} is not known{did_you_mean(kind, ADAPTERS)}; known are '
+            f'{sorted(ADAPTERS)}'
+        )
+    signature = inspect.signature(ADAPTERS[kind])
+    known = list(signature.parameters)[1:]
     try:
-        inspect.signature(ADAPTERS[kind]).bind(foundation, **options)
+        for name in options:
+            if name not in known:
+                hint = did_you_mean(name, known) or f'; it takes {", ".join(known)}'
+                raise TypeError(f'takes no {name!r}{hint}')
+        signature.bind(foundation, **options)
     except TypeError as error:
         raise AdapterError(
             f'adapter {kind}: {error} (to change the type of a config that has options of another, '

@@ -18,31 +18,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# Top-level settings that MMEngine's Runner or the tools read, though a config may leave them out.
-_SETTINGS = frozenset(
-    [
-        'activation_checkpointing',
-        'auto_scale_lr',
-        'compile',
-        'custom_hooks',
-        'custom_imports',
-        'experiment_name',
-        'find_unused_parameters',
-        'launcher',
-        'load_from',
-        'log_level',
-        'log_processor',
-        'model_wrapper_cfg',
-        'randomness',
-        'resume',
-        'runner_type',
-        'sync_bn',
-        'vis_backends',
-        'visualizer',
-        'work_dir',
-    ]
-)
-
 
 class ConfigError(ValueError):
     """A config file, or a setting of the command line, that cannot be used."""
@@ -106,9 +81,11 @@ def read_config(path: str | Path) -> Config:
 
     Raises:
         FileNotFoundError: If there is none, naming what the folder has.
-        ConfigError: If it cannot be read, with the reason.
+        ConfigError: If it cannot be read, with the reason, or has a misspelt setting.
     """
     from mmengine.config import Config
+
+    from .config_check import check_settings
 
     path = Path(path)
     if not path.is_file():
@@ -117,19 +94,22 @@ def read_config(path: str | Path) -> Config:
         hint = f'; there is {", ".join(similar)}' if similar else ''
         raise FileNotFoundError(f'no config file {path}{hint}')
     try:
-        return Config.fromfile(path, import_custom_modules=False)
+        cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is Python: anything can happen in it
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+    check_settings(cfg)
+    return cfg
 
 
 def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
-    """Merge ``--cfg-options`` into a config; warn of one that nothing reads."""
-    for key in options or {}:
-        first = key.split('.')[0]
-        if first not in cfg and first not in _SETTINGS:
-            close = difflib.get_close_matches(first, [*cfg.keys(), *_SETTINGS], 1)
-            hint = f' (did you mean {close[0]}?)' if close else ''
-            print(f'warning: --cfg-options {key}: the config has no {first}{hint}', file=sys.stderr)
+    """Merge ``--cfg-options`` into a config.
+
+    Raises:
+        ConfigError: If a path leads nowhere, naming the nearest that does.
+    """
+    from .config_check import check_options
+
+    check_options(cfg, options or {})
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:

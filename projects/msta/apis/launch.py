@@ -18,6 +18,7 @@ from projects.msta.apis.cli import (
     set_work_dir,
     use_skip_list,
 )
+from projects.msta.apis.config_check import check_parts
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -170,10 +171,11 @@ def _launch_environment(args: argparse.Namespace) -> None:
 
 
 def _import_parts(cfg: Config) -> None:
-    """Import what the config asks for: this loads torch and registers the project's parts."""
+    """Import what the config asks for (this loads torch), then check that it is spelt right."""
     imports = cfg.get('custom_imports')
     if imports:
         import_modules_from_strings(**imports)
+    check_parts(cfg)
 
 
 def use_mixed_precision(cfg: Config) -> None:

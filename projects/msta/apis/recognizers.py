@@ -20,6 +20,7 @@ from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
 from .checkpoints import CheckpointError, Facts, read_checkpoint
 from .cli import ROOT, ConfigError, read_config
+from .config_check import check_parts
 
 _TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
@@ -153,6 +154,7 @@ def build_recognizer(
 ) -> MSTARecognizer:
     """The config's recognizer in evaluation mode, with its foundation's and trained weights."""
     use_scope()
+    check_parts(cfg)
     model_cfg = dict(cfg.model)
     if labels is not None:
         model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ..spelling import did_you_mean
 from ..tokenizer import VOCAB_SIZE
 
 # OpenAI's CLIP was trained with its own pixel statistics, ViCLIP with ImageNet's (on a 0..1 scale).
@@ -47,7 +48,8 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise FoundationError(f'foundation type {self.kind!r} is not one of {KINDS}')
+            hint = did_you_mean(self.kind, KINDS)
+            raise FoundationError(f'foundation type {self.kind!r} is not one of {KINDS}{hint}')
         if self.activation not in ACTIVATIONS:
             raise FoundationError(f'activation {self.activation!r} is not one of {ACTIVATIONS}')
         for field in fields(self):
@@ -107,14 +109,18 @@ def resolve_architecture(kind: str, arch: str | dict[str, Any]) -> Architecture:
     """The architecture that a config names (``'b16'``) or spells out (a dict of fields)."""
     if isinstance(arch, str):
         if (kind, arch) not in PRESETS:
-            known = ', '.join(f'{k} {a}' for k, a in PRESETS)
-            raise FoundationError(f'no preset {kind!r} {arch!r}; the presets are: {known}')
+            known = [f'{k} {a}' for k, a in PRESETS]
+            raise FoundationError(
+                f'no preset {kind!r} {arch!r}{did_you_mean(f"{kind} {arch}", known)}; the presets '
+                f'are: {", ".join(known)}'
+            )
         return PRESETS[kind, arch]
     known_fields = {f.name for f in fields(Architecture)} - {'kind'}
     unknown = sorted(set(arch) - known_fields)
     if unknown:
         raise FoundationError(
-            f'unknown architecture field(s) {unknown}; the fields are {sorted(known_fields)}'
+            f'unknown architecture field(s) {unknown}{did_you_mean(unknown[0], known_fields)}; the '
+            f'fields are {sorted(known_fields)}'
         )
     try:
         return Architecture(kind=kind, **arch)

@@ -23,6 +23,7 @@ from ..foundation import (
     describe_missing,
     load_foundation,
 )
+from ..spelling import did_you_mean
 
 _FORMAT = 'msta/1'
 
@@ -61,10 +62,12 @@ class MSTABackbone(BaseModule):
         self.foundation_cfg = dict(foundation)
         checkpoint = self.foundation_cfg.pop('checkpoint', None)
         self.checkpoint = None if checkpoint is None else os.path.normpath(checkpoint)
-        unknown = set(self.foundation_cfg) - {'type', 'arch'}
+        unknown = sorted(set(self.foundation_cfg) - {'type', 'arch'})
         if unknown or set(self.foundation_cfg) != {'type', 'arch'}:
+            keys = ['type', 'arch', 'checkpoint']
+            near = f'{unknown[0]!r} is none{did_you_mean(unknown[0], keys)}; ' if unknown else ''
             raise FoundationError(
-                f'foundation={foundation!r} must have the keys type, arch and (optional) checkpoint'
+                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional)'
             )
         self.adapter_cfg = dict(adapter) if adapter else None
         self.foundation = build_foundation(self.foundation_cfg)
