@@ -216,8 +216,13 @@ def infer_architecture(
 
     def depth(tower: str) -> int:
         pattern = re.compile(rf'{tower}\.transformer\.blocks\.(\d+)\.')
-        numbers = [int(m.group(1)) for m in map(pattern.match, state) if m]
-        return max(numbers, default=-1) + 1
+        numbers = {int(m.group(1)) for m in map(pattern.match, state) if m}
+        gaps = sorted(set(range(len(numbers))) - numbers)
+        if gaps:
+            raise FoundationError(
+                f'the {tower} tower has blocks up to {max(numbers)}, but block {gaps[0]} is missing'
+            )
+        return len(numbers)
 
     try:
         conv = state['visual.conv1.weight']

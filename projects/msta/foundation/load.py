@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .architecture import FoundationError
+from ..archives import READ_ERRORS, ArchiveError, check_size, check_tensors
+from .architecture import Architecture, FoundationError
 from .convert import detect_format, infer_architecture, strip_wrappers, to_viclip
 from .model import VideoLanguageModel
 from .torchscript import is_torchscript, read_torchscript
@@ -41,18 +42,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
 
 
-def _check_zip(path: Path) -> bool:
-    """Whether the archive is TorchScript; refuses one that unpacks to far more than its size."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > 2 * path.stat().st_size + 1_000_000:
-            raise FoundationError(
-                f'{path}: {path.stat().st_size:,} bytes that unpack to {unpacked:,}. PyTorch never '
-                'compresses its files: this is not a checkpoint and is not opened'
-            )
-        return is_torchscript(archive)
-
-
 def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
     """The state dict inside whatever a checkpoint file holds beside it."""
     for key in ('model', 'state_dict', 'module'):
@@ -60,7 +49,9 @@ def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, Mapping):
         raise FoundationError(f'{path}: holds a {type(loaded).__name__}, not a state dict')
-    return {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    tensors = {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    check_tensors(tensors, path)
+    return tensors
 
 
 def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -70,8 +61,8 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         head = file.read(9)
     try:
         if head.startswith(b'PK'):
-            if _check_zip(path):
-                return read_torchscript(path), {}
+            if is_torchscript(check_size(path)):
+                return _tensors_of(read_torchscript(path), path), {}
             return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
         if len(head) == 9 and head[8:9] == b'{' and struct.unpack('<Q', head[:8])[0] < size:
             return _read_safetensors(path)
@@ -79,6 +70,8 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
     except FoundationError:
         raise
+    except ArchiveError as error:
+        raise FoundationError(str(error)) from error
     except pickle.UnpicklingError as error:
         raise FoundationError(
             f'{path}: refused, because it holds more than tensors: {str(error).splitlines()[0]}. '
@@ -90,7 +83,7 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f'{path}: {size:,} bytes that cannot be read as a checkpoint ({error}). The file is '
             "truncated or damaged: fetch it again and compare its size with the publisher's"
         ) from error
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
+    except (*READ_ERRORS, struct.error) as error:
         raise FoundationError(
             f'{path}: not a checkpoint that can be understood ({error!r})'
         ) from error
@@ -143,6 +136,8 @@ def _hints(
         hints['activation'] = 'gelu'
     for key in ('heads', 'text_heads'):
         if key in metadata:
+            if not metadata[key].isdecimal():
+                raise FoundationError(f'its metadata says {key}={metadata[key]!r}, not a number')
             hints[key] = int(metadata[key])
     hints['activation'] = metadata.get('activation', hints.get('activation', 'quick_gelu'))
     return hints
@@ -177,27 +172,36 @@ def load_foundation(path: str | Path, activation: str | None = None) -> VideoLan
         if activation:
             hints['activation'] = activation
         ours = known.convert(state)
-        model = VideoLanguageModel(infer_architecture(known.kind, ours, **hints))
+        arch = infer_architecture(known.kind, ours, **hints)
     except (FoundationError, KeyError) as error:
         reason = f'lacks the tensor {error}' if isinstance(error, KeyError) else error
         raise FoundationError(f'{path}: {reason}') from error
-    _load_strict(model, ours, path, known.name)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise FoundationError(
+            f'{path}: recognised as {known.name}, but its tensors do not fit together ({error})'
+        ) from error
+    _check_fit(arch, ours, path, known.name)
+    model = VideoLanguageModel(arch)
+    model.load_state_dict(ours, strict=True)
     return model
 
 
-def _load_strict(
-    model: VideoLanguageModel, state: Mapping[str, Tensor], path: Path, format_name: str
+def _check_fit(
+    arch: Architecture, state: Mapping[str, Tensor], path: Path, format_name: str
 ) -> None:
-    expected = model.state_dict()
+    with torch.device('meta'):  # shapes alone: a file may declare a model of any size
+        expected = VideoLanguageModel(arch).state_dict()
     problems = []
     missing = sorted(set(expected) - set(state))
     unknown = sorted(set(state) - set(expected))
+    common = sorted(set(expected) & set(state))
+    misshapen = {key for key in common if state[key].shape != expected[key].shape}
     shapes = [
         f'{key} is {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}'
-        for key in sorted(set(expected) & set(state))
-        if state[key].shape != expected[key].shape
+        for key in sorted(misshapen)
     ]
-    not_finite = [k for k, v in sorted(state.items()) if not torch.isfinite(v).all()]
+    fitting = (key for key in common if key not in misshapen)
+    not_finite = [key for key in fitting if not torch.isfinite(state[key]).all()]
     for title, keys in (
         ('missing', missing),
         ('unknown', unknown),
@@ -209,9 +213,8 @@ def _load_strict(
     if problems:
         raise FoundationError(
             f'{path}: recognised as {format_name}, but it does not fit the architecture read off '
-            f'it ({model.arch}); nothing was loaded.\n  ' + '\n  '.join(problems)
+            f'it ({arch}); nothing was loaded.\n  ' + '\n  '.join(problems)
         )
-    model.load_state_dict(dict(state), strict=True)
 
 
 def save_foundation(

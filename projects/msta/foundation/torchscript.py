@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,9 @@ def _collect(node: Any, prefix: str, out: dict[str, Tensor]) -> None:
             _collect(value, f'{prefix}{name}.', out)
 
 
-def is_torchscript(archive: zipfile.ZipFile) -> bool:
-    return any(name.endswith('/constants.pkl') for name in archive.namelist())
+def is_torchscript(names: Sequence[str]) -> bool:
+    """Whether an archive with these entries is TorchScript."""
+    return any(name.endswith('/constants.pkl') for name in names)
 
 
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:
@@ -99,7 +101,10 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
     the archive holds anything else than modules and tensors.
     """
     with zipfile.ZipFile(path) as archive:
-        root = next(n for n in archive.namelist() if n.endswith('/data.pkl')).split('/')[0]
+        names = [name for name in archive.namelist() if name.endswith('/data.pkl')]
+        if not names:
+            raise KeyError('data.pkl')
+        root = names[0].split('/')[0]
         module = _TensorUnpickler(archive, root).load()
     if not isinstance(module, _ScriptObject):
         raise pickle.UnpicklingError('the archive does not hold a module')
