@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ..foundation import TextState, VideoLanguageModel
+from ..foundation import TextState, VideoLanguageModel, VideoState
 from ..foundation.architecture import Architecture
 from ..foundation.transformer import BlockAdapter
 
@@ -46,13 +46,22 @@ class FoundationAdapter(nn.Module):
         """
         return min(self.text, default=foundation.arch.text_layers)
 
+    def first_video_block(self, foundation: VideoLanguageModel) -> int:
+        """The lowest video block that training can change; the last when it changes none.
+
+        0 is the embedding.
+        """
+        return min(self.video, default=foundation.arch.layers)
+
     @property
     def trains_text(self) -> bool:
         """Whether class embeddings change in training."""
         return bool(self.text)
 
-    def encode_video(self, foundation: VideoLanguageModel, video: Tensor) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
+    def encode_video(self, foundation: VideoLanguageModel, video: Tensor | VideoState) -> Tensor:
+        """Normalised clips ``(B, 3, T, H, W)``, or clips that stand before
+        :meth:`first_video_block` -> ``(B, D)``, not normalised.
+        """
         return foundation.encode_video(video, self.video)
 
     def encode_text(self, foundation: VideoLanguageModel, state: TextState) -> Tensor:

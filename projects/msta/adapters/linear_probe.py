@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..foundation import VideoLanguageModel
+from ..foundation import VideoLanguageModel, VideoState
+from ..foundation.transformer import in_float32
 from .base import FoundationAdapter
 
 
@@ -23,5 +24,5 @@ class LinearProbe(FoundationAdapter):
         self.map = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.map.weight)
 
-    def encode_video(self, foundation: VideoLanguageModel, video: Tensor) -> Tensor:
-        return self.map(foundation.encode_video(video))
+    def encode_video(self, foundation: VideoLanguageModel, video: Tensor | VideoState) -> Tensor:
+        return in_float32(self.map, foundation.encode_video(video))

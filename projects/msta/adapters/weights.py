@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from ..foundation import TextState, VideoLanguageModel
+from ..foundation import TextState, VideoLanguageModel, VideoState
 from ..foundation.towers import TextTower
 from .base import FoundationAdapter, check_towers
 
@@ -73,11 +73,15 @@ class WeightTuning(FoundationAdapter):
         for tower, module in self.towers.items():
             module.load_state_dict(getattr(foundation, _ATTRIBUTES[tower]).state_dict())
 
+    def first_video_block(self, foundation: VideoLanguageModel) -> int:
+        """0: a norm before the first block is trained too."""
+        return 0 if 'video' in self.towers else super().first_video_block(foundation)
+
     @property
     def trains_text(self) -> bool:
         return 'text' in self.towers
 
-    def encode_video(self, foundation: VideoLanguageModel, video: Tensor) -> Tensor:
+    def encode_video(self, foundation: VideoLanguageModel, video: Tensor | VideoState) -> Tensor:
         return self._tower('video', foundation)(video)
 
     def encode_text(self, foundation: VideoLanguageModel, state: TextState) -> Tensor:

@@ -36,7 +36,7 @@ def cls_attention(model: MSTARecognizer, clip: Tensor, block: int | None = None)
     seen: list[Tensor] = []
 
     def watch(module: Any, args: tuple, kwargs: dict) -> None:
-        given = dict(zip(('x', 'causal', 'rows', 'changes'), args, strict=False)) | kwargs
+        given = dict(zip(('x', 'layout', 'rows', 'changes'), args, strict=False)) | kwargs
         seen.append(_cls_weights(module, given['x'], given.get('changes') or {}))
 
     handle = blocks[number - 1].attn.register_forward_pre_hook(watch, with_kwargs=True)

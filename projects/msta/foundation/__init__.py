@@ -3,7 +3,7 @@
 from .architecture import Architecture, FoundationError, resolve_architecture
 from .load import load_foundation, save_foundation
 from .model import VideoLanguageModel, build_foundation, tokenize
-from .towers import TextState
+from .towers import TextState, VideoState
 from .transformer import Sites, Taps, TokenLayout
 from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
 
@@ -16,6 +16,7 @@ __all__ = [
     'TextState',
     'TokenLayout',
     'VideoLanguageModel',
+    'VideoState',
     'WeightInfo',
     'build_foundation',
     'describe_missing',

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..tokenizer import tokenize as tokenize_ids
 from .architecture import Architecture, resolve_architecture
-from .towers import Adapters, TextTower, VideoTower
+from .towers import Adapters, TextTower, VideoState, VideoTower
 
 
 class VideoLanguageModel(nn.Module):
@@ -39,7 +39,7 @@ class VideoLanguageModel(nn.Module):
         """Pixel standard deviation on a 0..1 scale."""
         return self.arch.std
 
-    def encode_video(self, video: Tensor, adapters: Adapters | None = None) -> Tensor:
+    def encode_video(self, video: Tensor | VideoState, adapters: Adapters | None = None) -> Tensor:
         """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
         return self.visual(video, adapters)
 

@@ -6,14 +6,15 @@ Shapes: B clips, T frames, H x W pixels, n patches a frame, W channels, L tokens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .architecture import Architecture, FoundationError
-from .transformer import BlockAdapter, TokenLayout, Transformer
+from .packing import Packing, pack
+from .transformer import BlockAdapter, TokenLayout, Transformer, in_float32
 
 Adapters = Mapping[int, BlockAdapter]
 
@@ -92,35 +93,60 @@ class VideoTower(nn.Module):
 
     def project(self, cls: Tensor, layout: TokenLayout) -> Tensor:
         """CLS rows after the last block, ``(N, 1, W)`` -> clip embeddings ``(B, D)``."""
-        embeds = self.ln_post(cls[:, 0]) @ self.proj
+        embeds = in_float32(lambda x: self.ln_post(x) @ self.proj, cls[:, 0])
         if not self.joint:
             embeds = embeds.unflatten(0, (-1, layout.frames)).mean(1)
         return embeds
 
-    def forward(self, video: Tensor, adapters: Adapters | None = None) -> Tensor:
-        """``(B, 3, T, H, W)``, normalised -> ``(B, D)``, not normalised."""
+    def advance(self, video: Tensor, block: int) -> VideoState:
+        """Clips ``(B, 3, T, H, W)`` through the frozen part below ``block``, without adapters."""
         layout = self.layout(video)
-        x = self.transformer(self.embed(video, layout), layout, adapters, pool_rows=0)
-        return self.project(x, layout)
+        x = self.transformer(self.embed(video, layout), layout, stop=block - 1)
+        return VideoState(x, layout, block)
+
+    def finish(self, state: VideoState, adapters: Adapters | None = None) -> Tensor:
+        """From a state to clip embeddings ``(B, D)``, not normalised."""
+        x = self.transformer(state.x, state.layout, adapters, start=state.block, pool_rows=0)
+        return self.project(x, state.layout)
+
+    def forward(self, video: Tensor | VideoState, adapters: Adapters | None = None) -> Tensor:
+        """``(B, 3, T, H, W)``, normalised, or a state -> ``(B, D)``, not normalised."""
+        state = video if isinstance(video, VideoState) else self.advance(video, 1)
+        return self.finish(state, adapters)
+
+
+@dataclass(frozen=True)
+class VideoState:
+    """Clips on their way through the tower: ``x`` ``(B or B*T, L, W)`` enters block ``block``.
+
+    The part below the first adapted block never changes, so the state of a clip that comes again
+    may be kept.
+    """
+
+    x: Tensor
+    layout: TokenLayout
+    block: int
 
 
 @dataclass(frozen=True)
 class TextState:
-    """Texts on their way through the tower: ``x`` ``(N, L, W)`` enters block ``block``.
+    """Texts on their way through the tower: ``x`` enters block ``block``.
 
     The part below the first adapted block never changes, so a state computed once is used again
-    in every step. ``eot`` ``(N,)`` is where each text is read off. Block 0 is the embedding: there
-    ``x`` still holds the token ids ``(N, L)``.
+    in every step. Block 0 is the embedding: there ``x`` still holds the token ids ``(N, L)`` and
+    ``eot`` ``(N,)`` where each text ends. From block 1 on the texts are packed: ``x``
+    ``(1, S, W)``, with ``eot`` the place of each end-of-text token in that row. In a graph that is
+    exported they are not (``packing`` None): ``x`` ``(N, L, W)``.
     """
 
     x: Tensor
     eot: Tensor
     block: int
+    packing: Packing | None = None
 
-    def split(self, size: int) -> list[TextState]:
-        """The texts in groups of at most ``size``."""
-        parts = zip(self.x.split(size), self.eot.split(size), strict=True)
-        return [TextState(x, eot, self.block) for x, eot in parts]
+    @property
+    def layout(self) -> TokenLayout:
+        return TokenLayout('text', packing=self.packing)
 
 
 class TextTower(nn.Module):
@@ -139,8 +165,8 @@ class TextTower(nn.Module):
         self.proj = nn.Parameter(width**-0.5 * torch.randn(width, arch.embed_dim))
 
     def embed(self, tokens: Tensor, context: Tensor | None = None) -> TextState:
-        """Token ids ``(N, L)`` -> the state before block 1, cut to the longest text: what stands
-        after the end-of-text token cannot reach it under a causal mask.
+        """Token ids ``(N, L)`` -> the state before block 1, without what stands after the
+        end-of-text token: it cannot reach it under a causal mask.
 
         ``context`` ``(M, W)``, vectors in the place of words, is put behind the start token.
         """
@@ -161,7 +187,11 @@ class TextTower(nn.Module):
             self._check_room(length, len(context))
             x = torch.cat([x[:, :1], context.expand(len(x), -1, -1), x[:, 1:]], dim=1)
             eot = eot + len(context)
-        return TextState(x + self.positional_embedding[: x.shape[1]], eot, 1)
+        x = x + self.positional_embedding[: x.shape[1]]
+        if torch.compiler.is_exporting() or not len(tokens):
+            return TextState(x, eot, 1)
+        x, eot, packing = pack(x, tokens, 0 if context is None else len(context))
+        return TextState(x, eot, 1, packing)
 
     def _check_ids(self, tokens: Tensor) -> None:
         if len(tokens) and int(tokens.max()) >= self.arch.vocab_size:
@@ -183,9 +213,8 @@ class TextTower(nn.Module):
         if block == 0:
             return state
         state = self._embedded(state)
-        layout = TokenLayout('text')
-        x = self.transformer(state.x, layout, start=state.block, stop=block - 1)
-        return TextState(x, state.eot, block)
+        x = self.transformer(state.x, state.layout, start=state.block, stop=block - 1)
+        return replace(state, x=x, block=block)
 
     def finish(
         self,
@@ -197,9 +226,10 @@ class TextTower(nn.Module):
         :meth:`embed`, for a state at block 0.
         """
         state = self._embedded(state, context)
-        layout = TokenLayout('text')
-        x = self.transformer(state.x, layout, adapters, start=state.block, pool_rows=state.eot)
-        return self.ln_final(x[:, 0]) @ self.proj
+        x = self.transformer(
+            state.x, state.layout, adapters, start=state.block, pool_rows=state.eot
+        )
+        return in_float32(lambda x: self.ln_final(x) @ self.proj, x[:, 0])
 
     def _embedded(self, state: TextState, context: Tensor | None = None) -> TextState:
         return self.embed(state.x, context) if state.block == 0 else state

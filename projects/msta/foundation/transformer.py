@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .packing import Packing
+
 
 @dataclass(frozen=True)
 class TokenLayout:
@@ -23,6 +25,7 @@ class TokenLayout:
     ``kind``: ``'text'``; ``'joint'``, a clip a row: CLS, then patches position-major (index
     ``1 + n * frames + t``); ``'frames'``, a frame a row (``B * frames`` rows): CLS, then patches.
     ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
+    ``packing``: the texts lie in one row (see :class:`Packing`), not a text a row.
     """
 
     kind: str
@@ -30,6 +33,7 @@ class TokenLayout:
     height: int = 0
     width: int = 0
     pooled: bool = False
+    packing: Packing | None = None
 
 
 class Taps(NamedTuple):
@@ -72,8 +76,18 @@ def take_rows(x: Tensor, rows: Rows) -> Tensor:
     return x[torch.arange(len(x), device=x.device), rows].unsqueeze(1)
 
 
+def in_float32(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``compute(x)`` in float32 under autocast too: for what is trained, and what logits are made
+    of. In bfloat16 the small changes of the one and the small differences of the other would drown.
+    """
+    if not torch.is_autocast_enabled(x.device.type):
+        return compute(x)
+    with torch.autocast(x.device.type, enabled=False):
+        return compute(x.float())
+
+
 def _changed(name: str, layer: nn.Linear, x: Tensor, changes: LinearChanges) -> Tensor:
-    return layer(x) + changes[name](x) if name in changes else layer(x)
+    return layer(x) + in_float32(changes[name], x) if name in changes else layer(x)
 
 
 class QuickGELU(nn.Module):
@@ -93,26 +107,38 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, causal: bool, rows: Rows = None, changes: LinearChanges | None = None
+        self,
+        x: Tensor,
+        layout: TokenLayout,
+        rows: Rows = None,
+        changes: LinearChanges | None = None,
     ) -> Tensor:
         """``(N, L, W)`` -> ``(N, L, W)``, or ``(N, 1, W)`` where only ``rows`` ask."""
-        n, length, width = x.shape
         changes = changes or {}
         qkv = _changed('qkv', self.qkv, x, changes)
+        if layout.packing is not None:
+            assert not isinstance(rows, int), 'texts end at different places'
+            attended = layout.packing.attend(qkv, self.heads, rows)
+        else:
+            attended = self._attend(qkv, layout.kind == 'text', rows)
+        return _changed('out', self.out, attended, changes)
+
+    def _attend(self, qkv: Tensor, causal: bool, rows: Rows) -> Tensor:
+        n, length, width = *qkv.shape[:2], qkv.shape[2] // 3
         q, k, v = qkv.view(n, length, 3, self.heads, width // self.heads).unbind(2)
         mask = None
         if rows is not None:
             q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))
             if causal:  # the one query stands at `rows`: it sees what stands at or before it
-                positions = torch.arange(length, device=x.device)
-                mask = (positions <= torch.as_tensor(rows, device=x.device).view(-1, 1))[
+                positions = torch.arange(length, device=qkv.device)
+                mask = (positions <= torch.as_tensor(rows, device=qkv.device).view(-1, 1))[
                     :, None, None
                 ]
                 causal = False
         attended = F.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, is_causal=causal
         )  # (N, heads, L or 1, W / heads)
-        return _changed('out', self.out, attended.transpose(1, 2).flatten(2), changes)
+        return attended.transpose(1, 2).flatten(2)
 
 
 class MLP(nn.Module):
@@ -149,16 +175,19 @@ class Block(nn.Module):
         """
         sites = adapter if isinstance(adapter, Sites) else Sites(beside=adapter)
         if sites.before is not None:
-            x = x + sites.before(x, layout)
+            before = sites.before
+            x = x + in_float32(lambda x: before(x, layout), x)
         ln_1 = self.ln_1(x)
         raw = take_rows(x, rows)
-        mid = raw + self.attn(ln_1, layout.kind == 'text', rows, sites.linears)
+        mid = raw + self.attn(ln_1, layout, rows, sites.linears)
         ln_2 = self.ln_2(mid)
         out = mid + self.mlp(ln_2, sites.linears)
         if sites.beside is None:
             return out
-        taps = Taps(raw, take_rows(ln_1, rows), mid, ln_2)
-        return out + sites.beside(taps, layout if rows is None else replace(layout, pooled=True))
+        beside, layout = sites.beside, layout if rows is None else replace(layout, pooled=True)
+        z = take_rows(ln_1, rows)
+        # The taps are float32 under autocast as well: norms and residual sums.
+        return out + in_float32(lambda raw: beside(Taps(raw, z, mid, ln_2), layout), raw)
 
 
 class Transformer(nn.Module):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
@@ -19,6 +19,7 @@ from ..foundation import (
     FoundationError,
     TextState,
     VideoLanguageModel,
+    VideoState,
     build_foundation,
     describe_missing,
     load_foundation,
@@ -217,38 +218,45 @@ class MSTABackbone(BaseModule):
         """Same as :meth:`encode_video`."""
         return self.encode_video(video)
 
-    def encode_video(self, video: Tensor) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)`` -> ``(B, D)``, not normalised."""
+    @torch.no_grad()
+    def video_state(self, video: Tensor) -> VideoState:
+        """Normalised clips through the part of the video tower that training cannot change.
+
+        In full precision whatever runs around it, as :meth:`text_state`.
+        """
+        with torch.autocast(video.device.type, enabled=False):
+            first = self.adapter.first_video_block(self.foundation)
+            return self.foundation.visual.advance(video, first)
+
+    def encode_video(self, video: Tensor | VideoState) -> Tensor:
+        """Normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state` -> ``(B, D)``, not
+        normalised.
+        """
         if self.merged is not None:
             return self.merged.encode_video(video)
         return self.adapter.encode_video(self.foundation, video)
 
     @torch.no_grad()
-    def text_state(self, tokens: Tensor) -> TextState:
+    def text_state(self, tokens: Tensor) -> list[TextState]:
         """Token ids ``(N, L)`` through the part of the text tower that training cannot change.
 
-        In full precision whatever runs around it: it is computed once and used in every step.
+        In groups of :data:`TEXTS_AT_ONCE`, and in full precision whatever runs around it: it is
+        computed once and used in every step.
         """
-        state = TextState(tokens, tokens.argmax(-1), 0)
         first = self.adapter.first_text_block(self.foundation)
-        if first == 0:
-            return state
+        groups = [TextState(part, part.argmax(-1), 0) for part in tokens.split(TEXTS_AT_ONCE)]
         with torch.autocast(tokens.device.type, enabled=False):
-            parts = [self.foundation.text.advance(s, first).x for s in state.split(TEXTS_AT_ONCE)]
-        longest = max(x.shape[1] for x in parts)  # each group was cut to its own longest text
-        parts = [F.pad(x, (0, 0, 0, longest - x.shape[1])) for x in parts]
-        return TextState(torch.cat(parts), state.eot, first)
+            return [self.foundation.text.advance(group, first) for group in groups]
 
-    def encode_text(self, text: Tensor | TextState) -> Tensor:
+    def encode_text(self, text: Tensor | Sequence[TextState]) -> Tensor:
         """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
-        state = text if isinstance(text, TextState) else self.text_state(text)
-        parts = state.split(TEXTS_AT_ONCE)
-        if len(parts) == 1:
-            return self._finish_text(state)
+        groups = self.text_state(text) if isinstance(text, Tensor) else text
+        if len(groups) == 1:
+            return self._finish_text(groups[0])
         if torch.is_grad_enabled():  # activations of one group at a time
-            done = [checkpoint(self._finish_text, part, use_reentrant=False) for part in parts]
+            done = [checkpoint(self._finish_text, part, use_reentrant=False) for part in groups]
         else:
-            done = [self._finish_text(part) for part in parts]
+            done = [self._finish_text(part) for part in groups]
         return torch.cat(done)
 
     def _finish_text(self, state: TextState) -> Tensor:

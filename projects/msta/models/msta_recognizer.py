@@ -12,7 +12,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
-from ..foundation import TextState, tokenize
+from ..foundation import TextState, VideoState, tokenize
 from ..labels import make_prompts, read_labels
 from .class_cache import ClassCache
 
@@ -87,7 +87,7 @@ class MSTARecognizer(BaseRecognizer):
         prompts = make_prompts(self.labels, self.template)
         context = self.backbone.foundation.context_length
         self._tokens = tokenize(prompts, context)
-        self._state: TextState | None = None
+        self._state: list[TextState] | None = None
         self._state_made_on: tuple[torch.device, str] | None = None
         self._targets: dict[str, Tensor] | None = None
         self._cache = ClassCache()
@@ -96,7 +96,7 @@ class MSTARecognizer(BaseRecognizer):
     def device(self) -> torch.device:
         return self.backbone.foundation.logit_scale.device
 
-    def _class_state(self) -> TextState:
+    def _class_state(self) -> list[TextState]:
         """The prompts up to the first block that training changes: computed once a label list."""
         made_on = (self.device, self.backbone.fingerprint)
         if self._state is None or self._state_made_on != made_on:
@@ -112,7 +112,9 @@ class MSTARecognizer(BaseRecognizer):
             return self.backbone.encode_text(state)
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
         with torch.no_grad():
-            return self._cache.get([state.x, *trained], lambda: self.backbone.encode_text(state))
+            return self._cache.get(
+                [*(s.x for s in state), *trained], lambda: self.backbone.encode_text(state)
+            )
 
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
@@ -161,14 +163,17 @@ class MSTARecognizer(BaseRecognizer):
 
     # ------------------------------------------------------------------ MMAction2's interface
 
-    def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
-        """Losses of clips ``(B, V, C, T, H, W)``; each view of a video is a sample of its own."""
-        views = inputs.shape[1]
+    def loss(self, inputs: Tensor | VideoState, data_samples: list, **kwargs) -> dict[str, Tensor]:
+        """Losses of clips ``(B, V, C, T, H, W)``; each view of a video is a sample of its own.
+
+        Clips may come as the state in which they enter the first adapted block, one view each.
+        """
+        views = inputs.shape[1] if isinstance(inputs, Tensor) else 1
         return super().loss(inputs, [s for s in data_samples for _ in range(views)], **kwargs)
 
     def extract_feat(
         self,
-        inputs: Tensor,
+        inputs: Tensor | VideoState,
         stage: str = 'head',
         data_samples: list | None = None,
         test_mode: bool = False,
@@ -177,7 +182,8 @@ class MSTARecognizer(BaseRecognizer):
 
         ``stage='backbone'`` gives the video embeddings ``(B * V, D)`` alone.
         """
-        video = self.backbone.encode_video(inputs.flatten(0, 1))
+        clips = inputs.flatten(0, 1) if isinstance(inputs, Tensor) else inputs
+        video = self.backbone.encode_video(clips)
         if stage == 'backbone':
             return video, {}
         feats = (video, self.encode_classes(), self.backbone.foundation.logit_scale)
