@@ -155,7 +155,7 @@ def test_a_write_that_is_killed_leaves_the_old_file(tmp_path):
     out.write_text('old', encoding='utf-8')
     code = (
         'import os, signal, sys; from pathlib import Path; '
-        'from projects.msta.descriptions.files import replacing\n'
+        'from projects.msta.files import replacing\n'
         f'with replacing(Path({str(out)!r})) as temporary:\n'
         '    temporary.write_text("half")\n'
         '    os.kill(os.getpid(), signal.SIGKILL)\n'

@@ -17,7 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.utils import import_modules_from_strings
 
 from ..datasets.shapes import Recipe, make_shapes
-from ..descriptions.files import write_json
+from ..files import write_json
 from ..labels import read_labels
 from .cli import ROOT
 from .launch import build_runner, make_test_config, make_train_config, unwrap

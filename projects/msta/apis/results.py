@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import replacing
 
 NONE_OF_THESE = 'none of these'
 
@@ -120,23 +120,18 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 
 
 def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
-    """Have ``write`` make a temporary file beside ``path`` and rename it: whole or not at all."""
+    """Have ``write`` make a file that a user named, whole or not at all.
+
+    Raises:
+        OSError: its folder does not exist, or a folder is in its place.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
     if path.is_dir():
         raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with replacing(path) as temporary:
         write(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import write_text
 from ..labels import read_labels
 
 # fmt: off
@@ -77,11 +78,7 @@ def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> None:
     """Write a UTF-8 text file whole or not at all; its folder is made if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
-    partial.replace(path)
+    write_text(path, ''.join(f'{line}\n' for line in lines))
 
 
 def scan_folder(

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 from ..descriptions import Descriptions, write_descriptions
-from ..descriptions.files import replacing, write_json
+from ..files import replacing, write_json
 from .shapes_classes import (
     ACTIONS,
     BASE_ACTIONS,
@@ -128,20 +128,16 @@ def write_video(path: Path, frames: np.ndarray, fps: float = 8.0) -> None:
     Raises:
         ShapesError: If OpenCV cannot write there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.tmp.mp4')
-    height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, (width, height))
-    try:
-        if not writer.isOpened():
-            raise ShapesError(f'OpenCV cannot write {path}: is the folder writable?')
-        for frame in frames:
-            writer.write(np.ascontiguousarray(frame[..., ::-1]))
-        writer.release()
-        temporary.replace(path)
-    finally:
-        writer.release()
-        temporary.unlink(missing_ok=True)
+    size = (frames.shape[2], frames.shape[1])
+    with replacing(path) as temporary:
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
+        try:
+            if not writer.isOpened():
+                raise ShapesError(f'OpenCV cannot write {path}: is the folder writable?')
+            for frame in frames:
+                writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        finally:
+            writer.release()
 
 
 def clips_of(recipe: Recipe) -> Iterator[Clip]:

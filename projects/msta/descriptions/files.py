@@ -1,9 +1,6 @@
-"""JSON files: read strictly, written whole or not at all."""
+"""JSON files, read strictly."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +20,6 @@ def load_json(path: str | Path) -> Any:
         raise DescriptionError(f'no description file {str(path)!r}') from None
     except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(f'{path} cannot be read as JSON: {error}') from None
-
-
-def write_json(path: str | Path, data: object, indent: int) -> None:
-    """Write UTF-8 JSON under a temporary name, then rename."""
-    with replacing(Path(path)) as temporary:
-        text = json.dumps(data, ensure_ascii=False, indent=indent)
-        temporary.write_text(text + '\n', encoding='utf-8', newline='\n')
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        yield temporary
-        with temporary.open('rb') as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from projects.msta.descriptions.files import write_json
 from projects.msta.descriptions.schema import DescriptionError, Descriptions
+from projects.msta.files import write_json
 
 
 def export_published(

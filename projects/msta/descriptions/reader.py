@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from projects.msta.descriptions.files import load_json, write_json
+from projects.msta.descriptions.files import load_json
 from projects.msta.descriptions.schema import (
     FORMAT,
     DescriptionError,
@@ -15,6 +15,7 @@ from projects.msta.descriptions.schema import (
     DescriptionWarning,
     find_problems,
 )
+from projects.msta.files import write_json
 from projects.msta.labels import humanize_label, read_labels
 from projects.msta.tokenizer import count_tokens
 

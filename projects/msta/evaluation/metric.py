@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ..files import write_json
 from ..labels import read_labels
 from .measures import (
     confusion_matrix,
@@ -180,8 +179,4 @@ class MSTAMetric(BaseMetric):
             'confusion': confusion_matrix(predicted, labels, len(names)).tolist(),
             'failed': [{'video': name, 'reason': reason} for name, reason in lost],
         }
-        path = Path(self.out_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f'.{path.name}.partial')
-        partial.write_text(json.dumps(report, indent=1), encoding='utf-8')
-        partial.replace(path)
+        write_json(self.out_file, report, indent=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import struct
 import zipfile
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..archives import READ_ERRORS, ArchiveError, check_size, check_tensors
+from ..files import replacing
 from .architecture import Architecture, FoundationError
 from .convert import detect_format, infer_architecture, strip_wrappers, to_viclip
 from .model import VideoLanguageModel
@@ -240,9 +240,5 @@ def save_foundation(
         'text_heads': str(model.arch.text_heads),
         **(metadata or {}),
     }
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
+    with replacing(path) as temporary:
         save_file(state, temporary, facts)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

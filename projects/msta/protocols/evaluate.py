@@ -95,7 +95,7 @@ def _class_names(cfg: Any) -> list[str]:
 
 
 def _replace(result: Path, measured: Path, content: dict[str, Any]) -> None:
-    from ..descriptions.files import write_json
+    from ..files import write_json
 
     write_json(result, content, indent=1)
     measured.unlink()

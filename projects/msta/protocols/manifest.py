@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..descriptions.files import write_json
+from ..files import write_json
 from ..labels import read_labels
 from .definitions import ProtocolError
 

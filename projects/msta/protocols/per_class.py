@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..descriptions.files import replacing
+from ..files import replacing
 from .manifest import read_json
 from .plan import Plan
 

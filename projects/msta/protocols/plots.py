@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..descriptions.files import replacing
+from ..files import replacing
 from .per_class import accuracies, by_test
 from .plan import Plan
 

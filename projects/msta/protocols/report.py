@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..descriptions.files import replacing, write_json
 from ..evaluation.measures import harmonic_mean
+from ..files import replacing, write_json
 from .definitions import ProtocolError
 from .manifest import read_json
 from .plan import Evaluation, Plan, Run

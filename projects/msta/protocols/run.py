@@ -12,7 +12,7 @@ from queue import Queue
 from typing import IO, TYPE_CHECKING, Any
 
 from ..apis.launch import find_resumable
-from ..descriptions.files import replacing, write_json
+from ..files import replacing, write_json
 from .definitions import ProtocolError
 from .manifest import (
     check_same,

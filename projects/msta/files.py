@@ -1,0 +1,36 @@
+"""Files written whole or not at all. No torch."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block succeeds.
+
+    It ends like ``path``, for writers that go by the suffix. The folder is made if need be.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    try:
+        yield temporary
+        with temporary.open('rb') as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text as it is: line ends are not changed."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding='utf-8', newline='')
+
+
+def write_json(path: str | Path, data: object, indent: int) -> None:
+    """Write UTF-8 JSON that ends with a line end."""
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=indent) + '\n')
