@@ -17,13 +17,18 @@ def test_a_file_appears_only_when_it_is_done(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ['a.mp4']
 
 
+def fail_half_way(path, failure):
+    with replacing(path) as temporary:
+        temporary.write_text('half')
+        raise failure
+
+
 @pytest.mark.parametrize('failure', [ValueError, KeyboardInterrupt, OSError])
 def test_a_failure_leaves_what_was_there(tmp_path, failure):
     path = tmp_path / 'a.txt'
     write_text(path, 'old\r\n')
-    with pytest.raises(failure), replacing(path) as temporary:
-        temporary.write_text('half')
-        raise failure
+    with pytest.raises(failure):
+        fail_half_way(path, failure)
     assert path.read_bytes() == b'old\r\n'
     assert list(tmp_path.iterdir()) == [path]
 
