@@ -15,6 +15,8 @@ custom_hooks = [
     dict(type='PlainCheckpointHook'),
     dict(type='EpochSeedHook'),
     dict(type='LabelCheckHook'),
+    dict(type='NonFiniteHook'),
+    dict(type='InterruptionHook'),
 ]
 
 env_cfg = dict(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 import projects.msta.register  # noqa: F401
 
+from ..archives import ArchiveError, read_plain
 from ..models import CheckpointError
 
 EXTRA_STATE = 'backbone._extra_state'
@@ -53,23 +51,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         CheckpointError: not a whole file of this project, or one that holds more than plain data.
     """
     path = Path(path)
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
-        hint = f'; {path.parent} has {", ".join(near)}' if near else ''
-        raise FileNotFoundError(f'no checkpoint {path}{hint}')
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f'{path} is not a PyTorch checkpoint, or was cut off while being copied'
-        )
     try:
-        content = torch.load(path, 'cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f'{path} holds objects that could run code when loaded, and is refused; nothing in it '
-            'was executed'
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f'{path} cannot be read: {error}') from error
+        content = read_plain(path)
+    except ArchiveError as error:
+        raise CheckpointError(str(error)) from error
     state = content.get('state_dict') if isinstance(content, dict) else None
     if not isinstance(state, dict) or EXTRA_STATE not in state:
         raise CheckpointError(

@@ -19,14 +19,25 @@ from projects.msta.apis.cli import (
     use_skip_list,
 )
 from projects.msta.apis.config_check import check_parts
+from projects.msta.archives import find_checkpoint
+from projects.msta.locks import locked
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train as ``tools/train.py`` was asked to."""
+    """Train as ``tools/train.py`` was asked to, holding the work folder against other trainings."""
     cfg = make_train_config(args)
+    if not _is_first(cfg.launcher):
+        _train(cfg, args)
+        return
+    lock = Path(cfg.work_dir) / '.training.lock'
+    with locked(lock, 'is being trained in (name another --work-dir, or wait)'):
+        _train(cfg, args)
+
+
+def _train(cfg: Config, args: argparse.Namespace) -> None:
     _launch_environment(args)
     _import_parts(cfg)
     if args.amp:
@@ -35,6 +46,7 @@ def train(args: argparse.Namespace) -> None:
     try:
         build_runner(cfg).train()
     finally:
+        _restore_signals()
         if with_group:
             leave_processes()
 
@@ -83,8 +95,11 @@ def make_train_config(args: argparse.Namespace) -> Config:
         use_skip_list(cfg, args.skip_list)
     merge_options(cfg, args.cfg_options)
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = find_resumable(cfg.work_dir, args.resume)
+        found = find_resumable(cfg.work_dir, args.resume)
+        cfg.resume = found is not None
+        cfg.load_from = found or cfg.get('load_from')
+    if cfg.get('load_from') and '://' not in cfg.load_from:
+        find_checkpoint(cfg.load_from)
     if cfg.randomness.get('deterministic'):
         # cuBLAS is deterministic only with a fixed workspace, read when CUDA starts.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
@@ -111,29 +126,12 @@ def make_test_config(args: argparse.Namespace) -> Config:
     if args.launcher != 'none':
         cfg.model_wrapper_cfg = {'type': 'IndependentCopies'}
     if args.checkpoint.lower() != 'none':
-        cfg.load_from = str(check_checkpoint(args.checkpoint))
+        cfg.load_from = str(find_checkpoint(args.checkpoint))
     elif 'backbone' in cfg.get('model', {}):
         cfg.model.backbone.adapter = None  # untrained, it would change what the foundation says
     if 'descriptions' in cfg.get('model', {}):
         cfg.model.descriptions = None  # only the training loss reads them
     return cfg
-
-
-def check_checkpoint(path: str | Path) -> Path:
-    """Check that a checkpoint is there and whole, before anything long begins.
-
-    Raises:
-        FileNotFoundError: If it is missing, naming the checkpoints of its folder.
-        ConfigError: If it is not a PyTorch file, or cut off.
-    """
-    path = Path(path)
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob('*.pth')) if path.parent.is_dir() else []
-        hint = f'; {path.parent} has {", ".join(near)}' if near else ''
-        raise FileNotFoundError(f'no checkpoint {path}{hint}')
-    if not zipfile.is_zipfile(path):
-        raise ConfigError(f'{path} is not a PyTorch checkpoint, or was cut off while being copied')
-    return path
 
 
 def find_resumable(work_dir: str | Path, resume: str) -> str | None:
@@ -145,7 +143,7 @@ def find_resumable(work_dir: str | Path, resume: str) -> str | None:
             none, training starts from the beginning (None).
     """
     if resume != 'auto':
-        return str(check_checkpoint(resume))
+        return str(find_checkpoint(resume))
     folder = Path(work_dir)
     pointer = folder / 'last_checkpoint'
     candidates = []
@@ -164,6 +162,18 @@ def _epoch(path: Path) -> int:
 def _partial(path: str) -> str:
     target = Path(path)
     return str(target.with_name(f'.partial-{target.name}'))
+
+
+def _is_first(launcher: str) -> bool:
+    """Whether this process is the one among those of a run that writes files."""
+    name = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}.get(launcher)
+    return name is None or os.environ.get(name, '0') == '0'
+
+
+def _restore_signals() -> None:
+    from projects.msta.engine.interruption import restore_signals
+
+    restore_signals()
 
 
 def _launch_environment(args: argparse.Namespace) -> None:

@@ -109,6 +109,8 @@ class DecodeProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            # A signal to the terminal's or a launcher's group must not make a video seem broken.
+            process_group=0,
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._requests, self._answers = self._process.stdin, self._process.stdout

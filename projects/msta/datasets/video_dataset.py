@@ -158,6 +158,9 @@ class MSTAVideoDataset(VideoDataset):
         for attempt in range(self.max_refetch + 1):
             data = self.prepare_data(idx)
             if data is not None:
+                if 'data_samples' in data:  # which video a loss came from
+                    name = self.get_data_info(idx)['name']
+                    data['data_samples'].set_metainfo(dict(filename=name))
                 return data
             idx = self._replacement(wanted, attempt)
         name = self.get_data_info(wanted)['name']

@@ -19,7 +19,9 @@ from mmaction.registry import HOOKS
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
+
+from projects.msta.archives import read_plain
 
 # Already safe, large, and partly more than a dict (a state dict carries its modules' versions).
 _TENSORS = frozenset({'state_dict', 'ema_state_dict', 'optimizer'})
@@ -73,12 +75,32 @@ class PlainCheckpointHook(Hook):
             checkpoint[key] = to_plain(checkpoint[key], f'checkpoint[{key!r}]')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Rebuild the histories that resuming hands to the message hub."""
+        """Rebuild the histories that resuming hands to the message hub.
+
+        MMEngine runs ``meta['config']`` as Python on resuming. No version of it writes that key
+        any more, so it is dropped.
+        """
+        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for key, value in scalars.items():
             if isinstance(value, dict):
                 log, count = (value[part].cpu().numpy() for part in ('log', 'count'))
                 scalars[key] = HistoryBuffer(log, count, value['max'])
+
+
+class CheckpointWriteError(OSError):
+    """A file that could not be written, for want of space or rights."""
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_local(filename: str, map_location: Any = 'cpu') -> Any:
+    """Read a local checkpoint wherever MMEngine would: plain content, or an error that says why.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ArchiveError: Damaged, or holding what could run code or fill the memory.
+    """
+    return read_plain(Path(filename).expanduser(), map_location)
 
 
 @register_backend('atomic_local')
@@ -97,6 +119,13 @@ class AtomicLocalBackend(LocalBackend):
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise CheckpointWriteError(
+                f'{target}: {len(obj):,} bytes could not be written ({error.strerror or error}). '
+                'Nothing was left half-written, and the checkpoints beside it are intact; make '
+                'room and continue with --resume'
+            ) from error
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -133,6 +162,22 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(backend_args={'backend': 'atomic_local'}, **kwargs)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Look for the files that a checkpoint names, to replace them later, in this folder alone.
+
+        Their folder may have been moved since; and what a checkpoint says must not remove a file
+        elsewhere.
+        """
+        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+        folder = Path(runner.work_dir)
+        if self.out_dir is not None:  # as `before_train` will have it
+            folder = Path(self.out_dir, folder.name)
+        for key, value in info.items():
+            if key == 'last_ckpt' or key.startswith('best_ckpt'):
+                info[key] = str(folder / Path(str(value)).name)
+        if 'keep_ckpt_ids' in info:
+            info['keep_ckpt_ids'] = [int(step) for step in info['keep_ckpt_ids']]
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder, and catch up on a validation that was cut off."""
