@@ -1,4 +1,6 @@
-"""Options of the whole suite."""
+"""What the whole suite shares: the option of `make chaos`, and an experiment in miniature."""
+
+import pytest
 
 
 def pytest_addoption(parser):
@@ -8,3 +10,11 @@ def pytest_addoption(parser):
         default='short',
         help='how often tests/chaos breaks things: a few times, or as `make chaos` does',
     )
+
+
+@pytest.fixture(scope='session')
+def experiment(tmp_path_factory):
+    """A :class:`tests.experiment.Experiment`, for tools as processes of their own."""
+    from tests.experiment import make_experiment
+
+    return make_experiment(tmp_path_factory.mktemp('experiment'))

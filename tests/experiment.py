@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 import torch
 
 from projects.msta import compat
@@ -17,7 +16,7 @@ compat.apply()
 from projects.msta.foundation import build_foundation  # noqa: E402
 from projects.msta.foundation.load import save_foundation  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 ARCH = {
     'image_size': 16, 'patch_size': 8, 'width': 32, 'layers': 2, 'heads': 2, 'embed_dim': 16,
     'text_width': 16, 'text_layers': 2, 'text_heads': 2, 'context_length': 16, 'num_frames': 4,
@@ -144,9 +143,8 @@ def options_of(options: dict) -> dict:
     return {'cwd': '/', 'env': env, 'stdin': subprocess.DEVNULL, **options}
 
 
-@pytest.fixture(scope='session')
-def experiment(tmp_path_factory) -> Experiment:
-    folder = tmp_path_factory.mktemp('experiment')
+def make_experiment(folder: Path) -> Experiment:
+    """Write weights, videos, lists and labels into an empty folder."""
     (folder / 'videos').mkdir()
     torch.manual_seed(0)
     model = build_foundation({'type': 'ViCLIP', 'arch': ARCH})
