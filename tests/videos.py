@@ -139,6 +139,28 @@ def _damaged(path: Path) -> Path:
     return path
 
 
+def _claim_more_frames(path: Path) -> Path:
+    """The index has 100 times the entries that it holds."""
+    write_av(path)
+    data = bytearray(path.read_bytes())
+    count = data.index(b'stsz') + 12
+    data[count : count + 4] = (24 * 100).to_bytes(4, 'big')
+    path.write_bytes(data)
+    return path
+
+
+def _claim_more_time(path: Path) -> Path:
+    """Every header says 1,000 times the length."""
+    write_av(path)
+    data = bytearray(path.read_bytes())
+    for name, offset in ((b'mvhd', 20), (b'mdhd', 20), (b'tkhd', 24)):
+        start = data.index(name) + offset
+        length = int.from_bytes(data[start : start + 4], 'big')
+        data[start : start + 4] = min(1000 * length, 2**31 - 1).to_bytes(4, 'big')
+    path.write_bytes(data)
+    return path
+
+
 def _wrong_extension(path: Path) -> Path:
     return write_av(path, container='matroska')
 
@@ -176,6 +198,8 @@ ODD_FILES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     'truncated 50%, ts': ('cut50.ts', _cut(_as('libx264'), 0.5)),
     'truncated 90%, ts': ('cut90.ts', _cut(_as('libx264'), 0.9)),
     'damaged stream': ('damaged.mp4', _damaged),
+    'header claims more frames': ('frames.mp4', _claim_more_frames),
+    'header claims more time': ('time.mp4', _claim_more_time),
     'audio only': ('audio.mp4', write_audio),
     'one frame': ('one.mp4', lambda path: write_mp4(path, num_frames=1)),
     'fewer frames than asked': ('three.mp4', lambda path: write_mp4(path, num_frames=3)),

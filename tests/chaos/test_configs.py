@@ -6,12 +6,9 @@ import pytest
 
 from projects.msta.apis import cli, launch
 from projects.msta.apis.infer_command import infer
-from tests.tools import conftest as miniature
 from tools import infer as infer_tool
 from tools import test as test_tool
 from tools import train as train_tool
-
-experiment = miniature.experiment
 
 # what is appended to a good config -> what the error says
 CONFIGS = {

@@ -36,6 +36,8 @@ EXPECTED = {
     'truncated 50%, ts': (8, 120, 160, 3),
     'truncated 90%, ts': (8, 120, 160, 3),
     'damaged stream': 'damaged',
+    'header claims more frames': 'damaged',
+    'header claims more time': (8, 48, 64, 3),
     'audio only': 'no_video',
     'one frame': (8, 48, 64, 3),
     'fewer frames than asked': (8, 48, 64, 3),

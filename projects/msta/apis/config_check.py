@@ -144,7 +144,7 @@ def _optimization(cfg: Config) -> Found:
         given = {'type': 'OptimWrapper', **wrapper}
         yield from _typed('optim_wrapper', given, registry.OPTIM_WRAPPERS, _TAKEN['optim_wrapper'])
         if isinstance(wrapper.get('optimizer'), Mapping):
-            yield from _typed('optim_wrapper.optimizer', wrapper.optimizer, registry.OPTIMIZERS)
+            yield from _typed('optim_wrapper.optimizer', wrapper['optimizer'], registry.OPTIMIZERS)
     schedulers = cfg.get('param_scheduler') or []
     if not isinstance(schedulers, Mapping) or 'type' in schedulers:  # else one list an optimizer
         registered = registry.PARAM_SCHEDULERS

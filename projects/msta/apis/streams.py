@@ -53,6 +53,8 @@ class CaptureStream(FrameStream):
         live = isinstance(source, int) or '://' in text
         if not live:
             check_file(text)
+            if not Path(text).is_file():  # it could be waited for without end
+                raise VideoDecodeError(text, 'other', 'a pipe or a device, not a file')
         if isinstance(source, int):
             self._capture = cv2.VideoCapture(source)
         else:
