@@ -10,7 +10,9 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
-exec "${PYTHON:-python}" -m torch.distributed.run \
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m projects.msta.apis.ranks \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$(dirname "$0")/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+    "$root/tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -181,6 +181,8 @@ def explain(error: Exception) -> str | None:
         return f'{error.args[0]}'.split(' More details')[0]
     if isinstance(error, TypeError) and 'unexpected keyword argument' in message:
         return f'a setting of the config is not known: {message}'
+    if re.search(r'Connection (closed|reset) by peer|remote process exited', message):
+        return 'another process of this run has ended, as its launcher says: no going on without it'
     if type(error).__name__ == 'OutOfMemoryError':
         return (
             'the GPU has too little memory: lower train_dataloader.batch_size, or pass --amp '

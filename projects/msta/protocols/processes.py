@@ -91,7 +91,12 @@ class Processes:
     def _command(self, tool: str, slot: int) -> list[str]:
         if self.size == 1:
             return [sys.executable, *_COMMANDS[tool]]
-        launcher = [sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={self.size}']
+        launcher = [
+            sys.executable,
+            '-m',
+            'projects.msta.apis.ranks',
+            f'--nproc_per_node={self.size}',
+        ]
         launcher += ['--master_addr=127.0.0.1', f'--master_port={self.port + slot}']
         return [*launcher, *_COMMANDS[tool], '--launcher', 'pytorch']
 
