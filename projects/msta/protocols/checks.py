@@ -127,7 +127,7 @@ def _check_shots(run: Run, trained: list[Video]) -> list[str]:
 def _check_classes(plan: Plan, trained: list[str], tested: dict[str, list[str]]) -> list[str]:
     protocol, dataset = plan.request.protocol, plan.request.dataset
     problems = []
-    if protocol == 'base2novel':
+    if {'base', 'novel'} <= tested.keys():
         shared = set(tested['base']) & set(tested['novel'])
         if shared:
             problems.append(f'{len(shared)} classes are base and novel, e.g. {min(shared)!r}')

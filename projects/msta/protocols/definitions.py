@@ -158,6 +158,17 @@ def lists_to_train(
     return Lists('train.txt', 'kinetics400' if known else None)
 
 
+def list_to_draw_from(dataset: str) -> Lists | None:
+    """The list that shots are drawn from, of all classes; None where it is not known."""
+    return {
+        'shapes': Lists('target_train.txt', 'labels.txt'),
+        'hmdb51': Lists('train1.txt', 'hmdb51'),
+        'ucf101': Lists('train1.txt', 'ucf101'),
+        'ssv2': Lists('train.txt', 'ssv2'),
+        'kinetics400': Lists('train.txt', 'kinetics400'),
+    }.get(dataset)
+
+
 def find_configs(
     protocol: str, dataset: str, model: str, shots: int | None = None
 ) -> tuple[Path, Path]:

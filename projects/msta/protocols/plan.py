@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for; None where the protocol's own choice holds."""
+    """What a user asks for; None where the protocol's own choice holds.
+
+    ``title`` stands before the names of runs in messages, and has no part in what is run.
+    """
 
     protocol: str
     dataset: str
@@ -45,6 +48,7 @@ class Request:
     processes: int = 1
     amp: bool = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ''
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Run:
     config: Config
     tests: tuple[Evaluation, ...]
     frozen: tuple[Evaluation, ...]
+    name: str
 
     @property
     def last_checkpoint(self) -> Path:
@@ -81,10 +86,16 @@ class Plan:
     views: str
 
 
-def make_plan(request: Request) -> Plan:
-    """Resolve configs and folders of all runs, writing nothing."""
-    seeds = request.seeds or DEFAULT_SEEDS.get(request.protocol, (1,))
-    wanted = cells(request.protocol, request.dataset, seeds, request.shots, request.published_lists)
+def make_plan(request: Request, wanted: Sequence[Cell] | None = None) -> Plan:
+    """Resolve configs and folders of all runs, writing nothing.
+
+    ``wanted`` are the cells to run, by default all of the protocol.
+    """
+    if wanted is None:
+        seeds = request.seeds or DEFAULT_SEEDS.get(request.protocol, (1,))
+        wanted = cells(
+            request.protocol, request.dataset, seeds, request.shots, request.published_lists
+        )
     runs = tuple(_make_run(request, cell) for cell in wanted)
     name = request.config.stem if request.config else request.model
     marks = [f'{request.protocol}-{request.dataset}', name, *_marks(request)]
@@ -125,7 +136,8 @@ def _make_run(request: Request, cell: Cell) -> Run:
         key = digest_of([bare.model, bare.test_dataloader.dataset, lists.labels])
         result = request.work_dir / 'runs' / 'frozen' / f'{name}-{key[:8]}.json'
         frozen.append(Evaluation(part, bare, result))
-    return Run(cell, folder, config, tuple(tests), tuple(frozen))
+    name = f'{request.title} {cell.name}'.strip()
+    return Run(cell, folder, config, tuple(tests), tuple(frozen), name)
 
 
 def _config_files(request: Request, cell: Cell) -> tuple[Path, Path]:

@@ -33,21 +33,22 @@ def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
     return paths
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
+    """A figure and its panels side by side: axes, or an array of them."""
     # A figure of its own, without pyplot: no display, no state shared between threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout='constrained')
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, figure.subplots(1, panels)
 
 
 def _bars(report: Mapping[str, Any]) -> Figure:
     """The main table: a group of bars a column, one bar a row."""
     rows = report['rows']
     columns = list(dict.fromkeys(c for row in rows for c in row['values']))
-    figure, axes = _figure(max(5.0, 1.6 * len(columns) + 3), 4)
+    figure, axes = new_figure(max(5.0, 1.6 * len(columns) + 3), 4)
     width = 0.8 / len(rows)
     for number, row in enumerate(rows):
         places = [i for i, column in enumerate(columns) if column in row['values']]
@@ -78,7 +79,7 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
         half = _MOST_CLASSES // 2
         order = order[:half] + order[-half:]
         title += f', the {half} best and worst classes of {len(names)}'
-    figure, axes = _figure(7, 1.2 + 0.18 * len(order))
+    figure, axes = new_figure(7, 1.2 + 0.18 * len(order))
     colours = ['tab:green' if gain[i] >= 0 else 'tab:red' for i in order]
     axes.barh([names[i] for i in order], gain[order], color=colours)
     axes.invert_yaxis()
@@ -96,7 +97,7 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
     names = [row['name'] for row in trained[0]['per_class']]
     few = len(names) <= _MOST_CLASSES
     side = max(5.0, 1.5 + 0.17 * len(names)) if few else 12.0
-    figure, axes = _figure(side + 1, side)
+    figure, axes = new_figure(side + 1, side)
     image = axes.imshow(share, vmin=0, vmax=1, cmap='viridis')
     if few:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)

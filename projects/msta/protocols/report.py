@@ -15,7 +15,7 @@ from .plan import Evaluation, Plan, Run
 from .published import PUBLISHED
 
 Result = dict[str, Any]
-_SELECTION = {
+SELECTION = {
     'last': 'the last epoch (nothing is selected by test videos)',
     'best': 'the best epoch ON THE TEST VIDEOS, as in the published logs: optimistic',
 }
@@ -145,13 +145,13 @@ def to_markdown(report: Mapping[str, Any], command: str) -> str:
         f'# {report["protocol"]}: {report["dataset"]}',
         '',
         f'Config `{report["config"]}`; {report["views"]} views (clips x crops) a video. Reported: '
-        f'{_SELECTION[report["selection"]]}. Top-1 in percent, each part within its own classes; '
+        f'{SELECTION[report["selection"]]}. Top-1 in percent, each part within its own classes; '
         f'± is the standard deviation (n - 1) over {report["spread"]}.',
         '',
-        *_table(
+        *table(
             ['', *columns],
             [
-                [row['name'], *(_cell(row['values'].get(column)) for column in columns)]
+                [row['name'], *(summary_cell(row['values'].get(column)) for column in columns)]
                 for row in report['rows']
             ],
         ),
@@ -189,20 +189,22 @@ def _runs_table(report: Mapping[str, Any]) -> list[str]:
         for run in report['runs']
         for part, found in run['parts'].items()
     ]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 _KEYS = ('top1', 'top5', 'mean_class', 'ece')
 
 
-def _cell(summary: Mapping[str, Any] | None) -> str:
+def summary_cell(summary: Mapping[str, Any] | None) -> str:
+    """``mean ± std``; a dash without a value."""
     if summary is None:
         return '-'
     spread = '' if summary['std'] is None else f' ± {summary["std"]:.1f}'
     return f'{summary["mean"]:.1f}{spread}'
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
     ruler = ['---', *['---:'] * (len(header) - 1)]
     return [f'| {" | ".join(cells)} |' for cells in (header, ruler, *rows)]
 

@@ -48,11 +48,11 @@ def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 295
     """
     work = _Work(plan, Processes(plan.request.processes, jobs, port), overwrite)
     failures = _side_by_side(
-        jobs, work.processes, [(run.cell.name, partial(work.train, run)) for run in plan.runs]
+        jobs, work.processes, [(run.name, partial(work.train, run)) for run in plan.runs]
     )
     failed = {name for name, _ in failures}
     with locked(plan.report_dir) as lock:
-        missing = work.missing_tests([run for run in plan.runs if run.cell.name not in failed])
+        missing = work.missing_tests([run for run in plan.runs if run.name not in failed])
         if not missing:
             say('tested before')
         shares = [missing[number::jobs] for number in range(min(jobs, len(missing)))]
@@ -93,7 +93,7 @@ def _side_by_side(
                 try:
                     future.result()
                 except (ProtocolError, OSError, ValueError) as error:
-                    say(f'{name}: failed')
+                    say(f'{name}: failed: {str(error).partition(chr(10))[0]}')
                     failures.append((name, error))
         except BaseException:
             processes.stop()
@@ -133,18 +133,18 @@ class _Work:
             manifest = {}
         check_same(run.folder, identity)
         if manifest.get('finished') and run.last_checkpoint.is_file():
-            say(f'{run.cell.name}: trained before')
+            say(f'{run.name}: trained before')
             return
         config = run.folder / 'configs' / 'train.py'
-        _dump(run.config, config)
+        dump_config(run.config, config)
         resuming = find_resumable(run.folder, 'auto') is not None
         self._begin_manifest(run, config, identity)
-        say(f'{run.cell.name}: training {"continues" if resuming else "starts"}')
+        say(f'{run.name}: training {"continues" if resuming else "starts"}')
         started = time.perf_counter()
         arguments = [config, '--work-dir', run.folder, '--resume']
         arguments += ['--amp'] if self.plan.request.amp else []
         log = run.folder / 'train.log'
-        self.processes.run('train', arguments, slot, log, lock, run.cell.name)
+        self.processes.run('train', arguments, slot, log, lock, run.name)
         last = run.last_checkpoint
         if not last.is_file():
             raise ProtocolError(f'training ended without {last}; see {log}')
@@ -156,7 +156,7 @@ class _Work:
             training_seconds=seconds,
             checkpoint={'file': last.name, 'sha256': digest_of_file(last)},
         )
-        say(f'{run.cell.name}: trained in {seconds:.0f} s')
+        say(f'{run.name}: trained in {seconds:.0f} s')
 
     def _begin_manifest(self, run: Run, config: Path, identity: dict) -> None:
         cfg = run.config
@@ -187,7 +187,7 @@ class _Work:
             if (read_json(evaluation.result) or {}).get('identity') == identity:
                 continue
             config = evaluation.result.with_suffix('.py')
-            _dump(evaluation.config, config)
+            dump_config(evaluation.config, config)
             jobs.append(
                 {
                     'config': str(config),
@@ -220,7 +220,7 @@ class _Work:
             )
 
 
-def _dump(cfg: Config, path: Path) -> None:
+def dump_config(cfg: Config, path: Path) -> None:
     """Write a resolved config that the tools take as it is."""
     with _dumping, replacing(path) as temporary:
         temporary.write_text(cfg.pretty_text, encoding='utf-8')

@@ -1,0 +1,128 @@
+"""A comparison as a Markdown page. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .report import SELECTION, summary_cell, table
+
+
+def to_page(comparison: Mapping[str, Any], command: str) -> str:
+    """The page: the table, the search of rates, each method's settings."""
+    rows = comparison['methods']
+    lines = [
+        f'# {comparison["protocol"]}: {comparison["dataset"]}, methods compared',
+        '',
+        f'Config `{comparison["config"]}`; {comparison["views"]} views (clips x crops) a video. '
+        f'Reported: {SELECTION[comparison["selection"]]}. Top-1 in percent, each part within its '
+        f'own classes; ± is the standard deviation (n - 1) over {comparison["spread"]}. Front: no '
+        'other method has as few trainable parameters and as high a mean '
+        f'{comparison["headline"]}.',
+        '',
+        *_main_table(comparison),
+        '',
+        *_about_costs(comparison),
+        *_about_search(comparison['search'], {row['method']: row['title'] for row in rows}),
+        '## Settings',
+        '',
+        *table(
+            ['method', 'options'],
+            [[row['title'], _line(row['cfg_options'])] for row in rows if row['rate'] is not None],
+        ),
+        '',
+        ', '.join(f'{name} {number}' for name, number in (comparison['packages'] or {}).items()),
+        '',
+        f'    {command}',
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def _main_table(comparison: Mapping[str, Any]) -> list[str]:
+    columns = comparison['columns']
+    header = ['method', 'trained', 'rate', *columns, 'front', 'time a step', 'peak memory']
+    return table(
+        header,
+        [
+            [
+                row['title'],
+                f'{row["trainable_parameters"]:,}',
+                '-' if row['rate'] is None else f'{row["rate"]:g}',
+                *(summary_cell(row['values'].get(column)) for column in columns),
+                'yes' if row['on_front'] else '',
+                *_costs_of(row['cost']),
+            ]
+            for row in comparison['methods']
+        ],
+    )
+
+
+def _costs_of(cost: Mapping[str, float] | None) -> list[str]:
+    if cost is None:
+        return ['-', '-']
+    return [
+        f'{cost["time_ratio"]:.2f} ({1000 * cost["seconds"]:.0f} ms)',
+        f'{cost["memory_ratio"]:.2f} ({cost["peak_mib"]:.0f} MiB)',
+    ]
+
+
+def _about_costs(comparison: Mapping[str, Any]) -> list[str]:
+    costs = comparison['costs']
+    if costs is None:
+        return []
+    titles = {row['method']: row['title'] for row in comparison['methods']}
+    return [
+        f'Time and memory of a training step of {costs["batch"]} videos, relative to '
+        f'{titles[costs["reference"]]}: median of {costs["rounds"]} rounds in one process, the '
+        'methods taking turns, without reading videos; the memory is what steps add at most to the '
+        f'loaded model, each method in a process of its own. {costs["device"]}, '
+        f'{costs["threads"]} threads.',
+        '',
+    ]
+
+
+def _about_search(searched: Mapping[str, Any] | None, titles: Mapping[str, str]) -> list[str]:
+    if searched is None:
+        return ['Learning rates were not searched for: each method has its start value.', '']
+    taken = searched.get('taken_from')
+    found = {name: one for name, one in searched['methods'].items() if name in titles}
+    return [
+        '## Learning rates',
+        '',
+        f'Chosen by top-1 (%) on {searched["videos"]} videos of the trained classes that are '
+        f'neither trained on nor tested, after the training {searched["cell"]}'
+        + (f' of another protocol (`{taken}`).' if taken else '.')
+        + ' Three rates around the start, then further while the best is at an end.',
+        '',
+        *table(
+            ['method', 'chosen', 'rate: top-1'],
+            [
+                [
+                    titles[name],
+                    f'{one["rate"]:g}' + (' (at the end)' if one['at_edge'] else ''),
+                    ', '.join(_tried(point) for point in one['tried']),
+                ]
+                for name, one in found.items()
+            ],
+        ),
+        '',
+    ]
+
+
+def _tried(point: Mapping[str, float]) -> str:
+    score = 'failed' if point['top1'] < 0 else f'{point["top1"]:.1f}'
+    return f'{point["rate"]:g}: {score}'
+
+
+def _line(options: Mapping[str, Any]) -> str:
+    """Options as ``--cfg-options`` takes them."""
+    if not options:
+        return '(none)'
+    return '`' + ' '.join(f'{key}={_value(value)}' for key, value in options.items()) + '`'
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ','.join(str(item) for item in value)
+    return str(value)
