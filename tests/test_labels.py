@@ -86,7 +86,7 @@ def test_a_comma_in_an_unquoted_csv_name_is_kept(tmp_path):
         ('a.txt', 'run\n\nwalk\n', 'line 2: empty class name'),
         ('a.txt', 'run\nwalk\nrun \n', "line 3: 'run' is already the name of line 1"),
         ('a.txt', b'run\ncaf\xe9\n', '0xe9 in line 2 is not UTF-8'),
-        ('a.txt', b'\xff\xfer\x00u\x00n\x00', '0xff in line 1 is not UTF-8'),
+        ('a.txt', b'\xff\xfer\x00u\x00n\x00', 'not UTF-8, but looks like UTF-16'),
         ('a.txt', 'run\nwa\x00lk\n', 'line 2.*control character'),
         ('a.csv', 'id,name\n0,run\n2,walk\n', 'the ids 0 to 1, but 1 is missing'),
         ('a.csv', '0,run\n0,walk\n', 'line 2: id 0 was given before, in line 1'),

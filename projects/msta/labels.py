@@ -1,16 +1,23 @@
 """Class lists and the prompts made from them."""
 
+import contextlib
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from .spelling import did_you_mean
 
 LABELS_DIR = Path(__file__).parent / 'data' / 'labels'
 DEFAULT_TEMPLATE = 'a video of {}.'
 
 _ID_ROW = re.compile(r'\s*"?\d+"?\s*,')
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
+# Half of a pair that stands for one character: what bytes that are no UTF-8 become in arguments.
+_SURROGATE = re.compile(r'[\ud800-\udfff]')
+_MOST_DIGITS = 9
 
 
 class LabelError(ValueError):
@@ -55,17 +62,24 @@ def resolve_labels(source: str | Path) -> Path:
     Raises:
         LabelError: neither a shipped list nor an existing file.
     """
-    path = Path(source).expanduser()
-    text = str(source)
-    shipped = LABELS_DIR / f'{text}.txt'
-    if not path.suffix and '/' not in text and '\\' not in text and shipped.is_file():
-        return shipped
-    if not path.is_file():
-        raise LabelError(
-            f'no label file {text!r}: give the path of a file with one class name a line, or one '
-            f'of the shipped lists: {", ".join(shipped_labels())}'
-        )
-    return path
+    path, text = Path(source), str(source)
+    with contextlib.suppress(RuntimeError):  # there is no such user
+        path = path.expanduser()
+    if not path.suffix and '/' not in text and '\\' not in text and text in shipped_labels():
+        return LABELS_DIR / f'{text}.txt'
+    folder = False
+    try:
+        if path.is_file():
+            return path
+        folder = path.is_dir()
+    except OSError:  # too long for the name of a file
+        pass
+    what = f'{_short(text)} is a folder, no' if folder else 'no'
+    name = '' if folder else f' {_short(text)}{did_you_mean(text, shipped_labels())}'
+    raise LabelError(
+        f'{what} label file{name}: give the path of a file with one class name a line, or one of '
+        f'the shipped lists: {", ".join(shipped_labels())}'
+    )
 
 
 def humanize_label(name: str) -> str:
@@ -101,13 +115,17 @@ def make_prompts(labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> lis
 
 def _read_text(path: Path) -> str:
     data = path.read_bytes()
+    # Every other byte of Latin letters is zero in UTF-16, which also marks its beginning.
+    utf16 = data[:2] in (b'\xff\xfe', b'\xfe\xff') or data[:1000].count(0) > len(data[:1000]) // 4
+    how = f'save the file as UTF-8 (iconv -f {"UTF-16" if utf16 else "LATIN1"} -t UTF-8 OLD > NEW)'
+    if utf16:
+        raise LabelError(f'{path} is not UTF-8, but looks like UTF-16: {how}')
     try:
         return data.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b'\n') + 1
         raise LabelError(
-            f'{path}: byte {data[error.start]:#04x} in line {line} is not UTF-8: save the file as '
-            'UTF-8 (for instance: iconv -f LATIN1 -t UTF-8 OLD > NEW)'
+            f'{path}: byte {data[error.start]:#04x} in line {line} is not UTF-8: {how}'
         ) from None
 
 
@@ -132,14 +150,15 @@ def _is_header(line: str) -> bool:
 def _parse_csv(text: str, path: Path) -> list[tuple[str, str]]:
     rows: dict[int, tuple[str, str]] = {}
     reader = csv.reader(io.StringIO(text))
-    for row in reader:
+    for row in _rows(reader, path):
         where = f'line {reader.line_num}'
         if reader.line_num == 1 and _is_header(','.join(row)):
             continue
         # A name with an unquoted comma still has its id in front.
-        if len(row) < 2 or not row[0].strip().isdecimal():
+        if len(row) < 2 or not row[0].strip().isdecimal() or len(row[0].strip()) > _MOST_DIGITS:
             raise LabelError(
-                f'{path}, {where}: {",".join(row)!r} is not "id,name" with a whole number as id'
+                f'{path}, {where}: {_short(",".join(row))} is not "id,name" with a whole number as '
+                'id'
             )
         index = int(row[0])
         if index in rows:
@@ -155,6 +174,20 @@ def _parse_csv(text: str, path: Path) -> list[tuple[str, str]]:
     return [rows[index] for index in range(len(rows))]
 
 
+def _rows(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise LabelError(f'{path}, line {reader.line_num}: {error}') from None
+
+
+def _short(name: str, most: int = 80) -> str:
+    """A name for a message, cut if it is long."""
+    if len(name) <= most:
+        return repr(name)
+    return f'{name[:most]!r}... ({len(name)} characters)'
+
+
 def _validate(located: Sequence[tuple[str, str]], origin: str) -> list[str]:
     if not located:
         raise LabelError(f'{origin} has no class names: at least one is needed')
@@ -166,10 +199,12 @@ def _validate(located: Sequence[tuple[str, str]], origin: str) -> list[str]:
         if not clean:
             raise LabelError(f'{origin}, {where}: empty class name')
         if _CONTROL.search(clean):
-            raise LabelError(f'{origin}, {where}: {clean!r} holds a control character')
+            raise LabelError(f'{origin}, {where}: {_short(clean)} holds a control character')
+        if _SURROGATE.search(clean):
+            raise LabelError(f'{origin}, {where}: {_short(clean)} is not text (no valid UTF-8)')
         if clean in seen:
             raise LabelError(
-                f'{origin}, {where}: {clean!r} is already the name of {seen[clean]}: '
+                f'{origin}, {where}: {_short(clean)} is already the name of {seen[clean]}: '
                 'class names must differ'
             )
         seen[clean] = where

@@ -9,6 +9,7 @@ Face ``tokenizers``; clean-up and word splitting follow ``clip/simple_tokenizer.
 import gzip
 import html
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,10 @@ _WORD = regex.compile(
     regex.IGNORECASE,
 )
 _SPACE = regex.compile(r'\s+')
+
+
+class PromptWarning(UserWarning):
+    """Class names that the text model cannot tell from others, or sees in part."""
 
 
 def encode(text: str) -> list[int]:
@@ -68,6 +73,44 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> list[list[int]]:
         ids = [SOT, *encode(text)[: context_length - 2], EOT]
         rows.append(ids + [0] * (context_length - len(ids)))
     return rows
+
+
+def warn_of_prompts(labels: Sequence[str], prompts: Sequence[str], context_length: int) -> None:
+    """Warn of prompts that the text model sees only in part, or as the same as another class's.
+
+    It reads lower case, and the first ``context_length`` tokens.
+    """
+    seen: dict[tuple[int, ...], str] = {}
+    long, same = [], []
+    for label, prompt in zip(labels, prompts, strict=True):
+        ids = encode(prompt)
+        if len(ids) + 2 > context_length:
+            long.append(f'{_short(label)} ({len(ids) + 2} tokens)')
+        first = seen.setdefault(tuple(ids[: context_length - 2]), label)
+        if first != label:
+            same.append(f'{_short(first)} and {_short(label)}')
+    if long:
+        warnings.warn(
+            f'{len(long)} class names take more than the {context_length} tokens of the text '
+            f'model, which sees only their beginning: {_some(long)}',
+            PromptWarning,
+            stacklevel=3,
+        )
+    if same:
+        warnings.warn(
+            f'{len(same)} pairs of class names are the same to the text model, so that their '
+            f'scores are equal: {_some(same)}',
+            PromptWarning,
+            stacklevel=3,
+        )
+
+
+def _some(items: Sequence[str], most: int = 5) -> str:
+    return ', '.join(items[:most]) + (f' and {len(items) - most} more' * (len(items) > most))
+
+
+def _short(text: str, most: int = 80) -> str:
+    return repr(text) if len(text) <= most else f'{text[:most]!r}...'
 
 
 def _clean(text: str) -> str:

@@ -16,6 +16,7 @@ from ..descriptions import read_descriptions
 from ..foundation import tokenize
 from ..labels import make_prompts
 from ..models import MSTARecognizer
+from ..tokenizer import warn_of_prompts
 
 _LISTS_KEPT = 16
 _TEXTS_AT_ONCE = 512
@@ -55,7 +56,11 @@ class ClassEncoder:
             raise ValueError(f'description_weight={description_weight} must lie in [0, 1]')
         key = (tuple(names), tuple(templates), str(descriptions), description_weight)
         if key not in self._kept:
-            embeds = [self.texts(make_prompts(names, template)) for template in templates]
+            filled = [make_prompts(names, template) for template in templates]
+            context = self._model.backbone.foundation.context_length
+            for prompts in filled:
+                warn_of_prompts(names, prompts, context)
+            embeds = [self.texts(prompts) for prompts in filled]
             found = embeds[0]
             if len(embeds) > 1:
                 found = torch.stack([F.normalize(e, dim=-1) for e in embeds]).mean(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ VIDEO_SUFFIXES = frozenset([
     '.ogv', '.ts', '.webm', '.wmv',
 ])
 # fmt: on
+
+_INDEX = re.compile(r'-?\d{1,9}')
 
 _PATH_COLUMNS = ('path', 'video', 'video_path', 'filename', 'file')
 _LABEL_COLUMNS = ('label', 'class', 'label_id', 'class_id', 'category')
@@ -153,12 +156,12 @@ def _text_rows(
         if not line.strip():
             continue
         parts = [part.strip() for part in line.strip().rsplit(delimiter, 1)]
-        if len(parts) == 2 and parts[1].lstrip('-').isdecimal():
+        if len(parts) == 2 and _INDEX.fullmatch(parts[1]):
             yield number, Video(parts[0], int(parts[1]))
         elif need_labels:
             raise AnnotationError(
-                f'{source}, line {number}: {line.strip()!r} does not end in a class index. A line '
-                "is 'path/to/video.mp4 12'."
+                f'{source}, line {number}: {line.strip()[:200]!r} does not end in a class index. A '
+                "line is 'path/to/video.mp4 12'."
             )
         else:
             yield number, Video(line.strip(), -1)
@@ -190,7 +193,7 @@ def _csv_rows(
         # A class may have a number as its name; names win where they are known.
         if index is not None and label in index:
             yield number, Video(path, index[label])
-        elif label.isdecimal():
+        elif _INDEX.fullmatch(label):
             yield number, Video(path, int(label))
         elif index is None:
             raise AnnotationError(

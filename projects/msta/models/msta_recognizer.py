@@ -14,6 +14,7 @@ from torch import Tensor
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
 from ..foundation import TextState, VideoState, tokenize
 from ..labels import make_prompts, read_labels
+from ..tokenizer import warn_of_prompts
 from .class_cache import ClassCache
 
 
@@ -86,6 +87,7 @@ class MSTARecognizer(BaseRecognizer):
         self.labels = read_labels(labels, self.humanize)
         prompts = make_prompts(self.labels, self.template)
         context = self.backbone.foundation.context_length
+        warn_of_prompts(self.labels, prompts, context)
         self._tokens = tokenize(prompts, context)
         self._state: list[TextState] | None = None
         self._state_made_on: tuple[torch.device, str] | None = None
