@@ -6,24 +6,36 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-CASES = ('training step', 'text side of a step', 'clip forward')
+COMPARED = (
+    'training step',
+    'precision of a step',
+    'text side of a step',
+    'clip forward',
+    'clips',
+    'compiled step',
+    'classes',
+    'memory',
+)
+CASES = (*COMPARED, 'input', 'startup')
+# A trial, decided by docs/performance.md.
+DEFAULT = tuple(case for case in CASES if case != 'compiled step')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--arch', default='b16', help='ViCLIP preset (b16, l14)')
+    parser.add_argument('--arch', default='b16', help='ViCLIP preset (b16, l14), or tiny')
     parser.add_argument('--context', type=int, default=32, help='text context: 32 ViCLIP, 77 CLIP')
     parser.add_argument('--batch', type=int, default=4, help='clips a step')
     parser.add_argument('--classes', type=int, default=400)
-    parser.add_argument('--repeats', type=int, default=5, help='rounds; the sides take turns')
+    parser.add_argument('--repeats', type=int, default=3, help='rounds; the sides take turns')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--cases', nargs='+', choices=CASES, help='measure only these')
-    parser.add_argument('--no-memory', dest='memory', action='store_false')
+    parser.add_argument('--cases', nargs='+', choices=CASES, default=DEFAULT, help='only these')
     parser.add_argument('--out', type=Path, help='also write the report as JSON')
-    parser.add_argument('--only-memory', choices=('plain', 'ours'), help=argparse.SUPPRESS)
+    parser.add_argument('--only-memory', metavar='SIDE', help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -32,8 +44,20 @@ def main(argv: list[str] | None = None) -> int:
     from projects.msta.apis.cli import quiet_imports
 
     quiet_imports()
+    if 'startup' in args.cases and not args.only_memory:
+        from projects.msta.apis import startup
+
+        config = ROOT / 'configs' / 'msta_tiny_shapes.py'
+        there = (ROOT / 'data' / 'shapes').is_dir()
+        print(startup.table(args.repeats, config if there else None), end='\n\n', flush=True)
+    if 'input' in args.cases and not args.only_memory:
+        from projects.msta.apis import input_speed
+
+        print(input_speed.table(input_speed.measure(args.repeats)), end='\n\n', flush=True)
+    if not args.only_memory and not set(args.cases) & set(COMPARED):
+        return 0
     from projects.msta.apis import benchmark
-    from projects.msta.apis.results import write_text
+    from projects.msta.files import write_json
 
     if args.only_memory:
         print(json.dumps({'peak_mib': benchmark.memory_of(args, args.only_memory)}))
@@ -41,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     report = benchmark.run(args)
     print(benchmark.table(report))
     if args.out:
-        write_text(args.out, json.dumps(report, indent=2, default=str) + '\n')
+        write_json(args.out, json.loads(json.dumps(report, default=str)), indent=2)
     return 0
 
 

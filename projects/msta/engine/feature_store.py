@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
-from projects.msta.engine.checkpoints import AtomicLocalBackend
+from projects.msta.files import replacing, write_text
 
 GIB = 2**30
 DTYPES = {'bfloat16': torch.bfloat16, 'float32': torch.float32}
@@ -44,7 +44,6 @@ class FeatureStore:
         self.root = folder
         self.folder = folder / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         self.shape, self.dtype = shape, DTYPES[dtype]
-        self._files = AtomicLocalBackend()
         self._facts = text
 
     @property
@@ -74,7 +73,8 @@ class FeatureStore:
                 'or a Resize to one'
             )
         stored = features.to('cpu', self.dtype).contiguous()
-        self._files.put(save({'features': stored}), self.path(video))
+        with replacing(self.path(video)) as temporary:
+            save_file({'features': stored}, temporary)
 
     def read(self, video: str | Path, view: int) -> Tensor:
         """One view's features ``(R, L, W)``; only these are read from the disk."""
@@ -102,4 +102,4 @@ class FeatureStore:
             raise FeatureCacheError(
                 f'{what}; the disk has {free:,} free. {advice}name another `folder`'
             )
-        self._files.put_text(self._facts, self.folder / 'facts.json')
+        write_text(self.folder / 'facts.json', self._facts)
