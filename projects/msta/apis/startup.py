@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-_FIRST_ITERATION = 'Epoch(train) [1][ 1/'
-_LIMIT_SEC = 600
+_FIRST_ITERATION = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
 
 
 def tools() -> list[Path]:
@@ -43,6 +43,7 @@ def first_iteration_seconds(config: Path) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config)]
         command += ['--work-dir', folder, '--cfg-options', 'default_hooks.logger.interval=1']
+        command += ['log_level=INFO']
         before, start = _children(), time.perf_counter()
         with subprocess.Popen(
             command,
@@ -53,13 +54,15 @@ def first_iteration_seconds(config: Path) -> tuple[float, float]:
         ) as process:
             assert process.stdout is not None
             said: list[str] = []
-            for line in process.stdout:
-                said.append(line)
-                if _FIRST_ITERATION in line or time.perf_counter() - start > _LIMIT_SEC:
-                    break
-            seconds = time.perf_counter() - start
-            _end(process)
-        if _FIRST_ITERATION not in said[-1]:
+            try:
+                for line in process.stdout:
+                    said.append(line)
+                    if _FIRST_ITERATION.search(line):
+                        break
+                seconds = time.perf_counter() - start
+            finally:
+                _end(process)
+        if not said or not _FIRST_ITERATION.search(said[-1]):
             raise RuntimeError('training did not reach its first iteration:\n' + ''.join(said))
         return seconds, _children() - before
 
