@@ -65,7 +65,8 @@ def test_killed_runs_continue_and_end_in_the_same_bytes(server, tmp_path):
     assert len(server.outcomes()) == needed - len(kept)
     assert broken.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {
-        'whole.json', 'whole.cache.sqlite', 'broken.json', 'broken.cache.sqlite',
+        'whole.json', 'whole.cache.sqlite', '.whole.json.lock',
+        'broken.json', 'broken.cache.sqlite', '.broken.json.lock',
     }  # fmt: skip
 
 

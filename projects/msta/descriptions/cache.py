@@ -1,6 +1,8 @@
 """Every answer ever paid for, in one SQLite file that survives a kill at any moment."""
 
 import json
+import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from projects.msta.descriptions.schema import DescriptionError
 
 _VERSION = 1
+_PATIENCE_SEC = 60.0
 _TABLES = """
 CREATE TABLE answers (
     key TEXT NOT NULL, attempt INTEGER NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
@@ -66,13 +69,28 @@ class BatchRecord:
     created: str
 
 
+def _remedy(error: Exception) -> str:
+    """What a user can do about an error of SQLite's or of the file system."""
+    message = str(error)
+    other = 'give another file with --cache'
+    if 'locked' in message:
+        return f'another process has kept it for {_PATIENCE_SEC:g} s: wait for it, or {other}'
+    if 'full' in message or 'disk I/O' in message:
+        return f'free some disk space, or {other}'
+    if 'readonly' in message:
+        return f'make it and its folder writable, or {other}'
+    if 'malformed' in message or 'not a database' in message or 'decode' in message:
+        return f'it is damaged, or something else: restore a copy, or {other}'
+    return other
+
+
 class Cache:
     """The answers, what the endpoints accept, and the batches under way.
 
     Every method commits before it returns, and may be called from any thread.
 
     Raises:
-        DescriptionError: a file that is no such cache.
+        DescriptionError: a file that is no such cache, is damaged, or cannot be written.
     """
 
     def __init__(self, path: str | Path):
@@ -83,21 +101,38 @@ class Cache:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite would find out at the first answer, which is paid for by then.
+            if self.path.is_file() and not os.access(self.path, os.R_OK | os.W_OK):
+                raise sqlite3.OperationalError('a readonly database')
             # The default rollback journal with full syncing: unlike WAL it works on network disks.
-            self._database = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            self._database = sqlite3.connect(
+                self.path, timeout=_PATIENCE_SEC, check_same_thread=False
+            )
             with self._transaction() as database:
                 # The write lock first: of two new processes only one makes the tables.
                 version = database.execute('PRAGMA user_version').fetchone()[0]
-                if version == 0:
+                tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                found = {row[0] for row in tables}
+                if version == 0 and not found:
                     for statement in filter(str.strip, _TABLES.split(';')):
                         database.execute(statement)
                     database.execute(f'PRAGMA user_version = {_VERSION}')
         except (sqlite3.Error, OSError) as error:
             raise DescriptionError(
-                f'{self.path} cannot be opened as the cache of answers: {error}; give another '
-                'file with --cache'
+                f'{self.path} cannot be opened as the cache of answers: {error}; {_remedy(error)}'
             ) from None
-        if version not in (0, _VERSION):
+        self._check_origin(version, found)
+
+    def _check_origin(self, version: int, tables: set[str]) -> None:
+        ours = set(re.findall(r'CREATE TABLE (\w+)', _TABLES))
+        if tables and not tables & ours:
+            self.close()
+            raise DescriptionError(
+                f'{self.path} is the database of another program (it has '
+                f'{", ".join(sorted(tables))}) and is left alone: give another file with --cache'
+            )
+        if version not in (0, _VERSION) or (tables and not ours <= tables):
+            self.close()
             raise DescriptionError(
                 f'{self.path} was written by another version of this program (form {version}, '
                 f'here {_VERSION}): give another file with --cache'
@@ -120,8 +155,12 @@ class Cache:
                 yield self._database
         except sqlite3.Error as error:
             raise DescriptionError(
-                f'{self.path} cannot be used as the cache of answers: {error}; free some disk '
-                'space, or give another file with --cache'
+                f'{self.path} cannot be used as the cache of answers: {error}; {_remedy(error)}'
+            ) from None
+        except (ValueError, TypeError) as error:  # what is in it is not what was written
+            raise DescriptionError(
+                f'{self.path} is damaged: {error}; restore a copy, or give another file with '
+                '--cache'
             ) from None
 
     def store(self, rows: Iterable[Row]) -> None:
@@ -136,7 +175,9 @@ class Cache:
         """Return the answers to each of the requests, in the order of the attempts."""
         found: dict[str, list[Row]] = {key: [] for key in keys}
         with self._transaction() as database:
-            for values in database.execute('SELECT * FROM answers ORDER BY key, attempt'):
+            columns = ', '.join(Row.__dataclass_fields__)
+            query = f'SELECT {columns} FROM answers ORDER BY key, attempt'
+            for values in database.execute(query):
                 row = Row(*values)
                 if row.key in found:
                     found[row.key].append(row)
@@ -153,7 +194,7 @@ class Cache:
             row = database.execute(
                 'SELECT settings FROM dialects WHERE endpoint = ? AND model = ?', (endpoint, model)
             ).fetchone()
-        return json.loads(row[0]) if row else None
+            return dict(json.loads(row[0])) if row else None
 
     def store_dialect(self, endpoint: str, model: str, settings: dict[str, object]) -> None:
         with self._transaction() as database:
@@ -178,7 +219,7 @@ class Cache:
             rows = database.execute(
                 'SELECT key, question FROM batch_items WHERE token = ?', (token,)
             ).fetchall()
-        return {key: Question(**json.loads(question)) for key, question in rows}
+            return {key: Question(**json.loads(question)) for key, question in rows}
 
     def begin_batch(self, record: BatchRecord, questions: Iterable[Question]) -> None:
         """Note a batch that is about to be created."""

@@ -3,6 +3,8 @@
 import argparse
 import difflib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from projects.msta.descriptions.cache import Cache
@@ -23,6 +25,7 @@ from projects.msta.descriptions.reader import (
 )
 from projects.msta.descriptions.schema import DescriptionError
 from projects.msta.labels import read_labels, resolve_labels
+from projects.msta.locks import LockedError, locked
 
 _SHOWN_PROMPTS = 2
 _SHOWN_FAILURES = 20
@@ -40,13 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return dry_run(arguments, plan)
     credentials = Credentials.from_environment(arguments.base_url, arguments.key_env)
-    with Cache(cache_path(arguments)) as cache:
+    with _alone(arguments.out), Cache(cache_path(arguments)) as cache:
         _refresh(arguments, plan, cache)
         if arguments.batch:
             from projects.msta.descriptions.batch_commands import run_batch
 
             return run_batch(arguments, plan, cache, credentials)
         return generate_file(arguments, plan, cache, credentials)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Be the only run that writes this file: another would pay for the same answers again."""
+    lock = out.with_name(f'.{out.name}.lock')
+    try:
+        with locked(lock, f'has a run that writes {out.name}, started'):
+            yield
+    except LockedError as error:
+        raise DescriptionError(f'{error}: wait for it, or give another --out') from None
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:

@@ -21,6 +21,7 @@ from projects.msta.tokenizer import count_tokens
 
 Source = str | Path | Sequence[str | Path]
 _SHOWN = 5
+_FORMATS = FORMAT.rstrip('0123456789')
 
 
 def read_descriptions(
@@ -79,7 +80,13 @@ def load_file(path: str | Path) -> Descriptions:
         raise DescriptionError(
             f'{path} is one half of the published form: give the pair (spatial.json, temporal.json)'
         )
-    if not isinstance(data, dict) or data.get('format') != FORMAT:
+    form = data.get('format') if isinstance(data, dict) else None
+    if isinstance(form, str) and form.startswith(_FORMATS) and form != FORMAT:
+        raise DescriptionError(
+            f'{path} was written by another version of this program (form {form}, here {FORMAT}): '
+            'read it with that one, or generate it anew with tools/gen_descriptions.py'
+        )
+    if not isinstance(data, dict) or form != FORMAT:
         raise DescriptionError(f'{path} is no description file: its "format" is not {FORMAT!r}')
     try:
         return DescriptionFile.model_validate(data).unpack()
