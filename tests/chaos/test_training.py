@@ -1,9 +1,13 @@
 """Trainings that are killed, stopped, starved of disk, or started twice lose nothing."""
 
+import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,3 +132,59 @@ def test_started_twice(trainer, straight, chaos, tmp_path):
                 assert first.wait() == 0
                 assert outcome(work_dir) == straight
                 attempt.seen = '"error: ... is being trained in ... by process PID on HOST"'
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of its own."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    command = ['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', str(folder)]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f'no mount command: {error}')
+    if made.returncode:
+        pytest.skip(f'no small disk can be mounted here: {made.stderr.strip()}')
+    try:
+        yield folder
+    finally:
+        subprocess.run(['umount', '-l', str(folder)], check=True)
+
+
+def test_full_disk(trainer, straight, chaos, small_disk):
+    rng = random.Random(3)
+    for turn in range(chaos.times(1, 6)):
+        work_dir, ballast = small_disk / str(turn), small_disk / 'ballast'
+        with chaos.attempt('disk full while training saves') as attempt:
+            with trainer.training(work_dir) as training:
+                epoch = rng.randrange(1, 4)
+                assert training.until((work_dir / f'epoch_{epoch}.pth').exists)
+                left = rng.randrange(2000, 60_000)  # less than a checkpoint
+                free = os.statvfs(small_disk)
+                ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - left))
+                assert training.wait() == 2, training.said
+                assert training.log.stat().st_size < 100_000
+            finished = check_files(work_dir)
+            assert f'epoch_{epoch}.pth' in finished and not training.partial
+            attempt.seen = f'"{shortened(training.error())}"'
+            ballast.unlink()
+            trainer.run(work_dir, '--resume')
+            assert outcome(work_dir) == straight
+        shutil.rmtree(work_dir)
+
+
+def shortened(error: str) -> str:
+    """An error as a table has room for: no folders, no long numbers."""
+    return re.sub(r'/\S*/', '.../', re.sub(r'[\d,]{4,}', 'N', error))[:160]
+
+
+def test_nan_stops_training(trainer, chaos, tmp_path):
+    with chaos.attempt('NaN loss') as attempt:
+        with trainer.training(tmp_path / 'run', optim_wrapper__optimizer__lr=1e38) as training:
+            assert training.wait() == 2, training.said
+        line = training.error()
+        assert re.search(r'epoch 1, iteration \d: loss\S* (nan|inf)', line)
+        assert len(re.findall(r'clip \d\.mp4', line)) == 2
+        assert not list((tmp_path / 'run').glob('*.pth'))
+        attempt.seen = f'"{line.split(": the")[0]} ...", the batch\'s files, what to try'

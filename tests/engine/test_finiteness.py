@@ -49,7 +49,7 @@ def run(tmp_path, **model) -> tuple[Runner, str]:
 
 def test_nan_loss_stops_before_the_optimizer(tmp_path):
     runner, message = run(tmp_path, step=4)
-    assert 'epoch 2, iteration 5: loss nan: the weights are unspoilt' in message
+    assert 'epoch 2, iteration 5: loss nan: the optimizer did not take this step' in message
     assert 'epoch_1.pth is intact' in message and 'optim_wrapper.optimizer.lr' in message
     assert weights(runner) == runner.before_step
 

@@ -104,7 +104,7 @@ class NonFiniteHook(Hook):
                 f'{where}: the step before left NaN or infinity in the weights, its gradients were '
                 f'infinite. {self._advice(self._previous)}'
             )
-        return f'{where}: the weights are unspoilt. {self._advice(self._batch)}'
+        return f'{where}: the optimizer did not take this step. {self._advice(self._batch)}'
 
     def _advice(self, batch: Any) -> str:
         assert self._runner is not None
