@@ -102,7 +102,7 @@ def _rates(
     if args.dry_run:
         plan = make_plan(request, [validation.cell])
         run([plan])
-        say(f'rates would be chosen on {plan.runs[0].tests[0].config.test_dataloader}')
+        say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')
         return None
     say(f'learning rates of {len(entries)} methods, on {validation.videos} videos')
     found = search(entries, request, validation, run, args.search)
