@@ -136,9 +136,11 @@ def test_few_shot_with_the_best_epoch_names_the_selection(world, tmp_path):
     assert report['runs'][0]['parts']['test']['classes'] == 8
 
 
-def test_zero_shot_tests_classes_not_trained_on(world, tmp_path):
-    assert run_protocol.main(world.arguments('zero_shot', tmp_path)) == 0
+def test_zero_shot_tests_classes_not_trained_on_two_runs_side_by_side(world, tmp_path):
+    arguments = world.arguments('zero_shot', tmp_path, '--seeds', 1, 2, '--jobs', 2)
+    assert run_protocol.main(arguments) == 0
     report = read_report(tmp_path, 'zero_shot')
+    assert [run['identity']['seed'] for run in report['runs']] == [1, 2]
     assert list(report['rows'][0]['values']) == ['novel', 'plain novel']
     names = {path.name for path in tmp_path.glob('zero_shot-*/*.png')}
     expected = {f'{kind}_{part}.png' for kind in ('gain', 'confusion') for part in _PARTS}
