@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
 import os
@@ -73,6 +74,16 @@ def memory_mib(pid: int | str = 'self') -> float:
 def open_files(pid: int | str = 'self') -> int:
     """Open file handles of a process."""
     return sum(1 for _ in Path(f'/proc/{pid}/fd').iterdir())
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    parents = {}
+    for status in Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError):  # it has ended since
+            parents[int(status.parent.name)] = int(status.read_text().rsplit(')')[-1].split()[1])
+    found = [child for child, parent in parents.items() if parent == pid]
+    return found + [below for child in found for below in descendants(child)]
 
 
 @dataclass

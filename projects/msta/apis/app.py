@@ -69,7 +69,8 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
         raise AppError('Choose a video first.')
     seconds = check_video(video, limits)
     inferencer.set_labels(labels)
-    loaded = inferencer.loader.load(Source(video))
+    # By the loader's threads, which keep their decoding processes; Gradio's come and go.
+    (loaded,) = inferencer.loader.load_all([Source(video)], 1)
     if loaded.inputs is None:
         raise AppError(_without_path(loaded.error or '', video))
     cosines, _, scores = inferencer.score(loaded.inputs[None])

@@ -1,0 +1,58 @@
+"""A long training: memory and open files stay as they are."""
+
+import json
+import os
+
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+
+from projects.msta.apis import cli, launch
+from tests.chaos.processes import Course, descendants, in_child
+from tools import train as train_tool
+
+MOST_SEC = 480.0
+
+
+@HOOKS.register_module(force=True)
+class CourseHook(Hook):
+    """Samples the training process, its loaders and their decoders; writes what it found."""
+
+    def __init__(self, every: int, out: str) -> None:
+        self.every, self.out = every, out
+
+    def before_train(self, runner) -> None:
+        self.course: Course | None = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if self.course is None:
+            self.course = Course((os.getpid(), *descendants(os.getpid())))
+        if batch_idx % self.every == 0:
+            self.course.sample()
+
+    def after_train(self, runner) -> None:
+        with open(self.out, 'w') as file:  # noqa: PTH123
+            json.dump(vars(self.course), file)
+
+
+def test_memory_and_open_files_stay_flat_over_many_iterations(chaos, experiment, tmp_path):
+    count = chaos.times(200, 2000)
+    lines = (experiment.folder / 'list.txt').read_text().splitlines()
+    rows = (lines * (2 * count // len(lines) + 1))[: 2 * count]
+    (tmp_path / 'list.txt').write_text('\n'.join(rows))
+    usual = [str(experiment.random), '--work-dir', str(tmp_path / 'work'), '--no-validate']
+    options = [f'train_dataloader.dataset.ann_file={tmp_path / "list.txt"}']
+    options += ['train_cfg.max_epochs=1']
+    config = tmp_path / 'config.py'
+    hook = dict(type='CourseHook', every=max(1, count // 40), out=str(tmp_path / 'course.json'))
+    config.write_text(f'_base_ = {usual[0]!r}\ncustom_hooks = [{hook!r}]\n')
+    args = train_tool.parse_args([str(config), *usual[1:], '--cfg-options', *options])
+    fault = 'memory and open files over training iterations'
+    with chaos.attempt(fault, times=count) as attempt:
+        log = tmp_path / 'log'
+        ending = in_child(lambda: cli.run_tool(launch.train, args), log, MOST_SEC)
+        assert ending == 'status 0', log.read_text()[-3000:]
+        course = Course(**json.loads((tmp_path / 'course.json').read_text()))
+        attempt.seen = f'{count} iterations, {len(course.pids)} processes: {course}'
+        assert len(course.pids) >= 3  # the training, a loader, its decoder
+        assert course.growth_mib < 12, course
+        assert course.more_files <= 0, course
