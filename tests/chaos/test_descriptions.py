@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import openai  # noqa: F401 - once here, not in each fork
 import pytest
 
 from projects.msta.apis import cli as tools_cli
@@ -240,7 +241,7 @@ def test_broken_description_files(kind, chaos, run, experiment, tmp_path, capsys
         assert re.search(expected, printed), printed
         usual = [str(experiment.fixed), '--work-dir', str(tmp_path / 'work')]
         options = ['--cfg-options', f'model.descriptions={path}']
-        if kind in ('a folder', 'cut off', 'of a newer version') or chaos.full:
+        if kind == 'of a newer version' or chaos.full:
             args = train_tool.parse_args([*usual, *options])
             assert tools_cli.run_tool(launch.train, args) == 2
             error = capsys.readouterr().err

@@ -150,7 +150,7 @@ def test_swapped_files_are_noticed(tmp_path):
         ('[' * 100_000, 'cannot be read as JSON'),
         ('{"0": ["a"]}', 'one half of the published form'),
         ('[]', 'no description file'),
-        ('{"format": "msta-descriptions-2"}', "another version"),
+        ('{"format": "msta-descriptions-2"}', 'another version'),
         ('{"format": "msta-descriptions-1", "classes": [{"name": "a"}]}', r'classes\.0\.spatial'),
     ],
 )
