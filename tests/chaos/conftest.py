@@ -66,7 +66,8 @@ class Chaos:
         """Lines of a Markdown table."""
         lines = ['| fault | tried | survived | what the user sees |', '|---|---|---|---|']
         for fault, row in sorted(self.rows.items()):
-            seen = '; '.join(row.seen).replace('|', '\\|')
+            seen = row.seen[0].replace('|', '\\|') if row.seen else ''
+            seen += f' (and {len(row.seen) - 1} other messages)' if len(row.seen) > 1 else ''
             lines.append(f'| {fault} | {row.tried} | {row.survived} | {seen} |')
         return lines
 

@@ -93,7 +93,7 @@ def test_killed_at_any_moment(trainer, straight, chaos, tmp_path):
 )
 def test_told_to_stop(trainer, straight, chaos, tmp_path, number, status, group):
     rng = random.Random(int(number))
-    for turn in range(chaos.times(1, 6)):
+    for turn in range(chaos.times(1, 4)):
         work_dir = tmp_path / str(turn)
         fault = f'{number.name} to training' + (' and all its processes' if group else '')
         with chaos.attempt(fault) as attempt:
@@ -116,7 +116,7 @@ def test_told_to_stop(trainer, straight, chaos, tmp_path, number, status, group)
 
 
 def test_started_twice(trainer, straight, chaos, tmp_path):
-    for turn in range(chaos.times(1, 5)):
+    for turn in range(chaos.times(1, 3)):
         work_dir = tmp_path / str(turn)
         with trainer.training(work_dir) as first:
             assert first.until(lambda: first.stage == 'train')
@@ -154,7 +154,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 def test_full_disk(trainer, straight, chaos, small_disk):
     rng = random.Random(3)
-    for turn in range(chaos.times(1, 6)):
+    for turn in range(chaos.times(1, 4)):
         work_dir, ballast = small_disk / str(turn), small_disk / 'ballast'
         with chaos.attempt('disk full while training saves') as attempt:
             with trainer.training(work_dir) as training:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import projects.msta.register  # noqa: F401
@@ -61,6 +62,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f'{path} is not a checkpoint of this project: it does not say which foundation its '
             'adapters were trained on. Foundation weights are given as foundation or config'
         )
+    spoilt = [
+        f'{key} is no tensor' if not isinstance(value, Tensor) else f'{key} holds NaN or infinity'
+        for key, value in state.items()
+        if not isinstance(value, Tensor)
+        or (value.is_floating_point() and not torch.isfinite(value).all())
+    ]
+    if spoilt:
+        raise CheckpointError(f'{path} is not to be used: {"; ".join(spoilt[:4])}')
     facts = read_facts(state[EXTRA_STATE], path)
     extras = {key: value for key, value in content.items() if key != 'state_dict'}
     return Checkpoint(path, dict(state), facts, extras)
@@ -70,6 +79,7 @@ def read_facts(extra: Tensor, origin: str | Path) -> Facts:
     """The facts in a backbone's extra state."""
     try:
         facts = json.loads(bytes(extra.tolist()))
-        return Facts(dict(facts['foundation']), str(facts['fingerprint']), facts.get('adapter'))
+        foundation = {'type': facts['foundation']['type'], 'arch': facts['foundation']['arch']}
+        return Facts(foundation, str(facts['fingerprint']), facts.get('adapter'))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f'{origin}: the checkpoint is damaged: {error!r}') from error

@@ -183,6 +183,10 @@ def explain(error: Exception) -> str | None:
         return f'a setting of the config is not known: {message}'
     if re.search(r'Connection (closed|reset) by peer|remote process exited', message):
         return 'another process of this run has ended, as its launcher says: no going on without it'
+    if isinstance(error, MemoryError) or "can't allocate memory" in message:
+        return (
+            f'too little memory ({message.strip().splitlines()[0] if message.strip() else "RAM"})'
+        )
     if type(error).__name__ == 'OutOfMemoryError':
         return (
             'the GPU has too little memory: lower train_dataloader.batch_size, or pass --amp '

@@ -96,6 +96,13 @@ def config_of_checkpoint(facts: Facts, foundation: str | Path | None) -> Config:
             f'the checkpoint stands on {kind} {arch} (fingerprint {facts.fingerprint}), whose '
             'weights are not in a known place: name their file (foundation) or a config'
         )
+    if not isinstance(arch, str):  # spelt out in the file, it could be of any size
+        differences = architecture.differences(load_foundation(weights).arch)
+        if differences:
+            raise CheckpointError(
+                f'the checkpoint stands on another foundation than {weights}; checkpoint != file: '
+                f'{"; ".join(differences)}. Name its file (foundation) or a config'
+            )
     return make_config(architecture, str(weights), facts.adapter)
 
 

@@ -21,7 +21,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 
-from projects.msta.archives import read_plain
+from projects.msta.archives import ArchiveError, read_plain
 
 # Already safe, large, and partly more than a dict (a state dict carries its modules' versions).
 _TENSORS = frozenset({'state_dict', 'ema_state_dict', 'optimizer'})
@@ -81,6 +81,15 @@ class PlainCheckpointHook(Hook):
         any more, so it is dropped.
         """
         checkpoint.get('meta', {}).pop('config', None)
+        if runner._resume:
+            meta = checkpoint.get('meta', {})
+            lacks = [key for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
+            lacks += [key for key in ('message_hub', 'optimizer') if key not in checkpoint]
+            if lacks:
+                raise ArchiveError(
+                    f'training cannot continue from this checkpoint, it lacks {", ".join(lacks)}; '
+                    'to start a training from its weights use --cfg-options load_from=FILE'
+                )
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for key, value in scalars.items():
             if isinstance(value, dict):

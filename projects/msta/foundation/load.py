@@ -136,8 +136,10 @@ def _hints(
         hints['activation'] = 'gelu'
     for key in ('heads', 'text_heads'):
         if key in metadata:
-            if not metadata[key].isdecimal():
-                raise FoundationError(f'its metadata says {key}={metadata[key]!r}, not a number')
+            if not metadata[key].isdecimal() or not int(metadata[key]):
+                raise FoundationError(
+                    f'its metadata says {key}={metadata[key]!r}, not a number > 0'
+                )
             hints[key] = int(metadata[key])
     hints['activation'] = metadata.get('activation', hints.get('activation', 'quick_gelu'))
     return hints

@@ -171,6 +171,9 @@ class MSTABackbone(BaseModule):
             )
         own = self.state_dict(prefix=prefix, keep_vars=True)
         given = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
+        odd = [f'{key} is no tensor' for key, value in given.items() if not torch.is_tensor(value)]
+        if odd:
+            raise CheckpointError(f'the checkpoint is damaged: {"; ".join(odd[:8])}')
         problems = [f'missing {key}' for key in own if key not in given]
         problems += [f'unknown {key}' for key in given if key not in own]
         problems += [
