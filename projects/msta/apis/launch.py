@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,9 +172,10 @@ def _is_first(launcher: str) -> bool:
 
 
 def _restore_signals() -> None:
-    from projects.msta.engine.interruption import restore_signals
-
-    restore_signals()
+    # Only what was imported, for a config that asked for it, can have changed them.
+    module = sys.modules.get('projects.msta.engine.interruption')
+    if module is not None:
+        module.restore_signals()
 
 
 def _launch_environment(args: argparse.Namespace) -> None:

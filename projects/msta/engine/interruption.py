@@ -24,8 +24,8 @@ from projects.msta.engine.checkpoints import AtomicLocalBackend
 
 FILENAME = 'interrupted.pth'
 
-# Ctrl-C in a terminal reaches a rank directly and again through its launcher.
-_SAME_SIGNAL_SEC = 2.0
+# A signal to a process and its group may arrive twice.
+_SAME_SIGNAL_SEC = 0.1
 _previous: dict[int, Any] = {}
 
 
@@ -82,7 +82,7 @@ class InterruptionHook(Hook):
         if dist.is_initialized() and dist.get_world_size() > 1:
             self._group = dist.new_group(backend='gloo')
         for loader in (runner.train_dataloader, runner.val_loop and runner.val_dataloader):
-            if loader and loader.num_workers:
+            if getattr(loader, 'num_workers', 0):
                 loader.worker_init_fn = partial(_in_own_group, inner=loader.worker_init_fn)
         if self._resumed and runner.iter and isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._continue(runner, self._resumed)
@@ -128,7 +128,7 @@ class InterruptionHook(Hook):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         again = self._received is not None
-        if again and self._group is None and time.monotonic() - self._received_at > 0.1:
+        if again and self._group is None and time.monotonic() - self._received_at > _SAME_SIGNAL_SEC:
             restore_signals()
             os.kill(os.getpid(), number)
         elif not again:
