@@ -114,7 +114,8 @@ class InterruptionHook(Hook):
         if isinstance(loader, _RestOfEpoch):
             runner.train_loop.dataloader = loader.whole
         pointer = Path(runner.work_dir, 'last_checkpoint')
-        if runner.rank == 0 and pointer.is_file() and FILENAME not in pointer.read_text():
+        replaced = pointer.is_file() and Path(pointer.read_text()).name != FILENAME
+        if runner.rank == 0 and replaced:
             Path(runner.work_dir, FILENAME).unlink(missing_ok=True)
 
     def after_train(self, runner: Runner) -> None:
@@ -127,12 +128,11 @@ class InterruptionHook(Hook):
     # ------------------------------------------------------------------ stopping
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        again = self._received is not None
-        if again and self._group is None and time.monotonic() - self._received_at > _SAME_SIGNAL_SEC:
+        if self._received is None:
+            self._received, self._received_at = signal.Signals(number), time.monotonic()
+        elif self._group is None and time.monotonic() - self._received_at > _SAME_SIGNAL_SEC:
             restore_signals()
             os.kill(os.getpid(), number)
-        elif not again:
-            self._received, self._received_at = signal.Signals(number), time.monotonic()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Save and leave, if that was asked for."""
