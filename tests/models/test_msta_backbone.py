@@ -122,5 +122,5 @@ def test_weights_of_another_architecture_are_named(build, tmp_path):
     )
     with pytest.raises(FoundationError, match='layers: 4 != 3'):
         model.init_weights()
-    with pytest.raises(FoundationError, match='must have the keys type, arch'):
+    with pytest.raises(FoundationError, match='its keys: type, arch, checkpoint'):
         build(backbone={'foundation': {'type': 'ViCLIP'}})
