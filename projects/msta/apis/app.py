@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ INSTALL = 'pip install -r requirements/app.txt'
 _SHOWN_LABELS = 10
 _MIN_SIDE = 160
 _COLUMNS = 4
+_SESSIONS = 100
 # Nothing is fetched from outside: the theme's own fonts would be.
 _FONTS = ['system-ui', 'sans-serif']
 _CSS = """
@@ -189,9 +191,12 @@ def build_page(inferencer: MSTAInferencer, limits: Limits, examples: list[list[s
     gr = import_gradio()
     terms = f'At most {limits.megabytes} MB, {limits.seconds:g} s and {limits.labels} labels.'
 
+    # One thread for all visitors: each keeps the memory that it once needed.
+    worker = ThreadPoolExecutor(1, thread_name_prefix='msta-page')
+
     def recognise(video: str | None, labels: str) -> tuple[Any, ...]:
         try:
-            found = answer(inferencer, video, labels, limits)
+            found = worker.submit(answer, inferencer, video, labels, limits).result()
         except AppError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return found.scores, found.note, found.frames, found.plot
@@ -219,7 +224,24 @@ def build_page(inferencer: MSTAInferencer, limits: Limits, examples: list[list[s
             gr.Examples(examples, [video, labels], label='Examples: the Shapes world')
         video.change(preview, video, first, show_progress='hidden')
         button.click(recognise, [video, labels], [scores, note, frames, plot], concurrency_limit=1)
+    for block in page.blocks.values():
+        _refuse_addresses(block)
     return page
+
+
+def _refuse_addresses(block: Any) -> None:
+    """Keep Gradio from fetching what a visitor gives an address of in the place of a file."""
+    gr = import_gradio()
+    move = getattr(block, 'async_move_resource_to_block_cache', None)
+    if move is None:
+        return
+
+    async def move_local(place: str | Path | None) -> str | None:
+        if '://' in str(place):
+            raise gr.Error('Upload a file: addresses are not fetched here.', print_exception=False)
+        return await move(place)
+
+    block.async_move_resource_to_block_cache = move_local
 
 
 def serve(
@@ -252,6 +274,9 @@ def serve(
             theme=gr.themes.Soft(font=_FONTS, font_mono=['monospace']),
             css=_CSS,
             footer_links=[],
+            # What visitors ask for is kept nowhere, and sessions are few.
+            run_history=False,
+            state_session_capacity=_SESSIONS,
             prevent_thread_lock=True,
         )
         # Being told to stop must lead through here, or the folder would stay.
