@@ -87,7 +87,7 @@ def file_data(path: str, **more: object) -> dict:
 
 
 @pytest.fixture(scope='module')
-def page(experiment, tmp_path_factory) -> Iterator[Page]:
+def page(experiment, chaos, tmp_path_factory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp('page')
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
@@ -117,9 +117,22 @@ def page(experiment, tmp_path_factory) -> Iterator[Page]:
             assert server.poll() is None, log.read_text()
             time.sleep(0.5)
         yield made
+        with chaos.attempt('page: temporary files after the end', 'none'):
+            check_the_end(made)
     finally:
-        server.terminate()
+        server.kill()
         server.wait(120)
+
+
+def check_the_end(page: Page) -> None:
+    page.process.terminate()
+    assert page.process.wait(120) == 0
+    assert not list(page.temporary.glob('msta_*'))
+    assert [path.name for path in page.home.iterdir() if path.is_file()] == ['secret.txt']
+    # Gradio logs what it refuses as the exceptions that they are.
+    log = page.log.read_text()
+    raised = set(re.findall(r'^([\w.]+(?:Error|Exception))\b', log, re.M))
+    assert raised <= {f'gradio.exceptions.{kind}' for kind in ('InvalidPathError', 'Error')}, log
 
 
 @pytest.fixture(scope='module')
@@ -316,19 +329,3 @@ def test_many_visitors_at_once(page, chaos, tmp_path):
                 f'({late[1] - early[1]:+d}), {late[2]} processes'
             )
             assert late[0] - early[0] < 60 and late[1] - early[1] < 40, held
-
-
-def test_nothing_is_left_in_the_end(page, chaos):
-    """The last test of this file: it ends the page."""
-    with chaos.attempt('page: temporary files after the end', 'none'):
-        assert any(page.temporary.glob('msta_app_*/uploads/**/*.mp4'))
-        page.process.terminate()
-        assert page.process.wait(120) == 0
-        assert not list(page.temporary.glob('msta_*'))
-        assert [path.name for path in page.home.iterdir() if path.is_file()] == ['secret.txt']
-        # Gradio logs what it refuses as the exceptions that they are.
-        log = page.log.read_text()
-        raised = set(re.findall(r'^([\w.]+(?:Error|Exception))\b', log, re.M))
-        assert raised <= {f'gradio.exceptions.{kind}' for kind in ('InvalidPathError', 'Error')}, (
-            log
-        )

@@ -27,7 +27,7 @@ from projects.msta.labels import LabelError, humanize_label, make_prompts, read_
 from projects.msta.tokenizer import EOT, SOT, VOCAB_SIZE, encode, tokenize
 from tests.test_tokenizer import reference
 
-SHORT, FULL = 40, 1000
+SHORT, FULL = 40, 300
 # Also what is no text: halves of surrogate pairs, controls, marks of byte order.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 NAMES = st.lists(
