@@ -15,11 +15,13 @@ from tools import train as train_tool
 _NUMBER = iter(range(1000))
 
 
-def train(config: Path, work_dir: Path, folder: Path | None = None, **options) -> dict:
-    """Train two epochs in this process, on features where there is a folder for them."""
+def train(
+    config: Path, work_dir: Path, folder: Path | None = None, epochs: int = 1, **options
+) -> dict:
+    """Train in this process, on features where there is a folder for them."""
     settings = {
         'experiment_name': f'features{next(_NUMBER)}',
-        'train_cfg.max_epochs': 2,
+        'train_cfg.max_epochs': epochs,
         'train_cfg.val_interval': 2,
         'model.backbone.adapter.blocks': '(2,2)',
     }
@@ -29,7 +31,7 @@ def train(config: Path, work_dir: Path, folder: Path | None = None, **options) -
     given = [f'{key}={value}' for key, value in settings.items()]
     arguments = [str(config), '--work-dir', str(work_dir), '--cfg-options', *given]
     launch.train(train_tool.parse_args(arguments))
-    return torch.load(work_dir / 'epoch_2.pth', weights_only=True)['state_dict']
+    return torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)['state_dict']
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -37,8 +39,9 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def test_features_of_fixed_views_train_as_frames_do(experiment, tmp_path):
-    frames = train(experiment.fixed, tmp_path / 'frames')
-    cached = train(experiment.fixed, tmp_path / 'run', tmp_path / 'x', views=1, dtype='float32')
+    frames = train(experiment.fixed, tmp_path / 'frames', epochs=2)
+    options = {'views': 1, 'dtype': 'float32'}
+    cached = train(experiment.fixed, tmp_path / 'run', tmp_path / 'x', epochs=2, **options)
     for key, value in frames.items():
         # The frozen part in other batches: the same sums, rounded otherwise, over 8 steps.
         assert torch.allclose(value.double(), cached[key].double(), atol=1e-4), key
