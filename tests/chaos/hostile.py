@@ -100,7 +100,7 @@ def trained(kind: str, good: Mapping[str, Any], path: Path, marker: Path) -> Non
     elif kind == 'zip bomb':
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
             archive.writestr('archive/data.pkl', bytes(100_000_000))
-    elif kind == 'zip that declares 34 GB':
+    elif kind == 'zip that declares 38 GB':
         declare(path)
     elif kind == 'not a checkpoint':
         path.write_bytes(b'<!DOCTYPE html><html>not found</html>')
@@ -136,7 +136,7 @@ TRAINED = (
     'truncated at 0.5',
     'truncated at 0.99',
     'zip bomb',
-    'zip that declares 34 GB',
+    'zip that declares 38 GB',
     'not a checkpoint',
     'flipped bytes',
     *_EDITS,
