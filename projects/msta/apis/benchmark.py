@@ -16,7 +16,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from .timing import Once, added_memory, relative, seconds_of
-from .workbench import Sides, Workbench, class_names
+from .workbench import Sides, Workbench, numbered_names
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CLASS_COUNTS = (100, 1000, 10_000)
@@ -106,7 +106,7 @@ def gemm_rate(bench: Workbench) -> float:
 
 def _classes(bench: Workbench, number: int) -> dict[str, float]:
     """Time and memory of the text side of a step with ``number`` classes."""
-    bench.model.set_labels(class_names(number))
+    bench.model.set_labels(numbered_names(number))
     bench.model.encode_classes()
     runs: list[float] = []
 

@@ -193,10 +193,17 @@ class Workbench:
 
 
 def class_names(number: int) -> list[str]:
-    """The Kinetics-400 class names, and numbered copies of them above 400."""
+    """The first Kinetics-400 class names; above 400, numbered copies of them."""
     names = read_labels('kinetics400')
-    names += [f'{names[i % 400]} number {i}' for i in range(400, number)]
-    return names[:number]
+    if number <= len(names):
+        return names[:number]
+    return numbered_names(number)
+
+
+def numbered_names(number: int) -> list[str]:
+    """Names of the same lengths however many there are: Kinetics-400 classes with 4 digits."""
+    names = read_labels('kinetics400')
+    return [f'{names[i % len(names)]} {i:04d}' for i in range(number)]
 
 
 def _config(arch: Architecture, labels: list[str]) -> dict:
