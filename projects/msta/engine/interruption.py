@@ -35,9 +35,11 @@ class ResumeError(ValueError):
 
 def restore_signals() -> None:
     """Let signals do again what they did before training began."""
+    numbers = list(_previous)
     while _previous:
         number, handler = _previous.popitem()
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 @HOOKS.register_module()
@@ -83,7 +85,9 @@ class InterruptionHook(Hook):
             self._group = dist.new_group(backend='gloo')
         for loader in (runner.train_dataloader, runner.val_loop and runner.val_dataloader):
             if getattr(loader, 'num_workers', 0):
-                loader.worker_init_fn = partial(_in_own_group, inner=loader.worker_init_fn)
+                loader.worker_init_fn = partial(
+                    _in_own_group, signals=self.signals, inner=loader.worker_init_fn
+                )
         if self._resumed and runner.iter and isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._continue(runner, self._resumed)
         if threading.current_thread() is threading.main_thread():
@@ -107,6 +111,22 @@ class InterruptionHook(Hook):
             'the batches that were trained before the interruption'
         )
         loop.dataloader = _RestOfEpoch(loop.dataloader, done, states[runner.rank])
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Put signals off while the epoch's workers and decoding processes start.
+
+        Until they are in a group of their own, a signal to the training's would end them.
+        """
+        if _previous:
+            signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+
+    def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """Take signals again."""
+        if _previous:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self.signals)
+
+    before_val_epoch = before_train_epoch
+    before_val_iter = before_train_iter
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Drop what stood for the middle of the epoch, now that its end is saved."""
@@ -253,10 +273,15 @@ def _set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all([each.cpu() for each in state['cuda']])
 
 
-def _in_own_group(worker_id: int, inner: Callable[[int], None] | None) -> None:
+def _in_own_group(
+    worker_id: int, signals: list[signal.Signals], inner: Callable[[int], None] | None
+) -> None:
     """Start a loader's worker where signals to the training's group, as from a terminal or a
     launcher, do not end it: the batches at hand are still wanted.
     """
     os.setpgrp()
+    while signal.sigtimedwait(signals, 0):
+        pass  # what was sent to the group that it has left
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     if inner is not None:
         inner(worker_id)
