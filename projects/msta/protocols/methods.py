@@ -64,7 +64,11 @@ METHODS: dict[str, Method] = {
         lambda size: _adapter('MMA', blocks=list(size.blocks), dim=size.dim, scale=size.scale),
     ),
     'bitfit': Method('BitFit', lambda size: _adapter('BitFit')),
-    'coop': Method('CoOp', lambda size: {**_adapter('CoOp'), 'model.template': '{}.'}),
+    # From words, as for base-to-novel in CoCoOp: random vectors take longer than a short recipe.
+    'coop': Method(
+        'CoOp',
+        lambda size: {**_adapter('CoOp', init='a_video_of'), 'model.template': '{}.'},
+    ),
     'linear-probe': Method('linear probe', lambda size: _adapter('LinearProbe')),
     'full': Method('full fine-tuning', lambda size: _adapter('FullFineTuning'), rate=0.01),
     'frozen': Method('frozen model', None),
