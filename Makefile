@@ -22,8 +22,9 @@ setup: $(INSTALLED)
 demo: $(INSTALLED)
 	$(RUN) tools/demo.py
 
+# Test files side by side, each process with one thread: together they fill the cores.
 test: lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(RUN) -m ruff check .
@@ -45,6 +46,6 @@ $(INSTALLED): requirements.txt | $(RUN)
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 
-$(INSTALLED_DEV): requirements/dev.txt $(INSTALLED) | $(RUN)
+$(INSTALLED_DEV): $(wildcard requirements/*.txt) $(INSTALLED) | $(RUN)
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements/dev.txt
 	@touch $@

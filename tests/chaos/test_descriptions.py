@@ -164,7 +164,7 @@ def test_an_output_folder_that_may_not_be_written(chaos, run, server, tmp_path):
 
 
 def test_two_runs_on_one_output(chaos, server, tmp_path):
-    server.behaviour.latency_sec = 0.3
+    server.behaviour.latency_sec = 3.0  # the first is at work until the second has ended
     with chaos.attempt('two description runs on one file', 'the second names the first; status 1'):
         first = start_tool(server.url, 'hmdb51', tmp_path / 'out.json', '--concurrency', '4')
         deadline = time.monotonic() + 60
@@ -172,6 +172,7 @@ def test_two_runs_on_one_output(chaos, server, tmp_path):
             time.sleep(0.02)
         second = start_tool(server.url, 'hmdb51', tmp_path / 'out.json')
         _, said = second.communicate(timeout=60)
+        server.behaviour.latency_sec = 0.0
         assert second.returncode == 1 and 'Traceback' not in said
         assert f'has a run that writes out.json, started by process {first.pid}' in said
         assert 'give another --out' in said
