@@ -82,10 +82,11 @@ def _costs(axes: Axes, rows: list[Any], reference: str) -> None:
         values = [row['cost'][key] for row in rows]
         colour = 'tab:blue' if key == 'time_ratio' else 'tab:orange'
         bars = axes.barh(places + shift, values, 0.38, color=colour, label=name)
-        axes.bar_label(bars, fmt='%.2f', fontsize=7, padding=2)
+        for text in axes.bar_label(bars, fmt='%.2f', fontsize=7, padding=3):
+            text.set_bbox({'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5})
     axes.set_yticks(places, [row['title'] for row in rows], fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.axvline(1, color='black', linewidth=0.8)
+    axes.axvline(1, color='grey', linewidth=0.8, zorder=0)
     axes.set_title(f'a training step, {reference} = 1', fontsize=10)
     axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize=8)
