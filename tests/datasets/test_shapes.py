@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import decord
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from projects.msta.datasets.shapes import (
     Recipe,
     ShapesError,
     annotation_lists,
+    drawing_processes,
     make_shapes,
     write_video,
 )
@@ -34,6 +36,20 @@ from projects.msta.tokenizer import count_tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Recipe(seed=3, train_per_class=2, test_per_class=1, num_frames=8)
+
+
+def test_processes_draw_after_opencv_has_used_its_threads():
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        image = np.random.default_rng(0).random((2000, 2000, 3), dtype=np.float32)
+        cv2.resize(image, (4000, 4000))
+        with drawing_processes(2) as pool:
+            counts = [pool.submit(cv2.setNumThreads, 1), pool.submit(cv2.getNumThreads)]
+            assert counts[0].result(timeout=60) is None and counts[1].result(timeout=60) == 1
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def words(actions):

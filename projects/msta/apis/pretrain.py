@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..datasets.shapes import drawing_processes
 from ..datasets.shapes_captions import Caption, fits, plain_caption, sample_caption, scene_facts
 from ..datasets.shapes_classes import ACTIONS, BASE_ACTIONS, MOTIONS, Action, all_actions
 from ..datasets.shapes_render import DOMAINS, Scene, draw_scene, sample_scene
@@ -95,7 +95,6 @@ def _render_clip(
 
 def _render_chunk(job: tuple[Pretraining, int]) -> tuple[np.ndarray, list[Scene]]:
     settings, number = job
-    cv2.setNumThreads(1)
     rng = np.random.default_rng([settings.seed, number])
     by_motion = {key: [a for a in all_actions() if a.motion == key] for key in MOTIONS}
     clips = []
@@ -115,7 +114,7 @@ def render_pool(
     jobs = [(settings, number) for number in range(math.ceil(settings.num_videos / _CHUNK))]
     videos: list[np.ndarray] = []
     scenes: list[Scene] = []
-    with ProcessPoolExecutor(max(1, workers)) as pool:
+    with drawing_processes(max(1, workers)) as pool:
         for frames, shown in pool.map(_render_chunk, jobs):
             videos.append(frames)
             scenes.extend(shown)

@@ -21,6 +21,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -229,15 +230,30 @@ def _render_all(
             done += _render_chunk(job)
             report(done, total)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with drawing_processes(workers) as pool:
         for count in pool.map(_render_chunk, jobs):
             done += count
             report(done, total)
 
 
+@contextmanager
+def drawing_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes in which OpenCV works in one thread.
+
+    Its threads end before the processes fork: they do not live on in a fork, and one that then
+    changes their number waits for them for ever.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            yield pool
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def _render_chunk(job: tuple[Path, Recipe, Sequence[Clip]]) -> int:
     out, recipe, clips = job
-    cv2.setNumThreads(1)
     for clip in clips:
         write_video(out / clip.path, clip.frames(recipe))
     return len(clips)
