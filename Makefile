@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 
 # Test files side by side, each process with one thread: together they fill the cores.
 test: lint
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(RUN) -m ruff check .

@@ -1,6 +1,12 @@
 """What the whole suite shares: the option of `make chaos`, and an experiment in miniature."""
 
+import os
+
 import pytest
+
+# Before torch is imported, for the suite and what it starts: test files run side by side, where
+# threads of each would wait for each other's cores. Results to the last bit are also those of one.
+os.environ['OMP_NUM_THREADS'] = '1'
 
 
 def pytest_addoption(parser):

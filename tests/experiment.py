@@ -139,7 +139,7 @@ class Experiment:
 
 def options_of(options: dict) -> dict:
     extra = options.pop('env', {})
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, **extra}
+    env = {**os.environ, 'PYTHON': sys.executable, **extra}
     return {'cwd': '/', 'env': env, 'stdin': subprocess.DEVNULL, **options}
 
 

@@ -105,6 +105,10 @@ def test_a_missing_file_lists_the_shipped_ones(tmp_path):
         read_labels(tmp_path / 'none.txt')
     with pytest.raises(LabelError, match="no label file 'kinetics'"):
         read_labels('kinetics')
+    with pytest.raises(LabelError, match='far/down/none'):
+        read_labels(tmp_path / 'a' / '/'.join(['deep'] * 20) / 'far/down/none.txt')
+    with pytest.raises(LabelError, match=r"'xxx.*far/none.txt' \(512 characters\)"):
+        read_labels('x' * 499 + '/far/none.txt')
 
 
 def test_a_sequence_is_checked_like_a_file():

@@ -14,8 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from projects.msta.protocols.arguments import AddMethod, add_arguments
-
-SEARCH = 7
+from projects.msta.protocols.definitions import MOST_RATES
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,10 +35,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--search',
         type=int,
         nargs='?',
-        const=SEARCH,
+        const=MOST_RATES,
         metavar='N',
         help='choose the learning rate of each method on validation videos, out of at most N '
-        f'({SEARCH}); without it or --rates each has its start value',
+        f'({MOST_RATES}); without it or --rates each has its start value',
     )
     add('--rates', type=Path, metavar='FILE', help='rates that a search of another run chose')
     add(

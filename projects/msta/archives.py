@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,19 @@ def check_tensors(tensors: Mapping[str, Tensor], origin: str | Path) -> None:
                 f'{origin}: {name} is declared as {tuple(tensor.shape)}, {declared:,} bytes, but '
                 f'{stored:,} are stored; this is not a checkpoint and is not used'
             )
+
+
+def not_finite(named: Iterable[tuple[str, Any]]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    import torch
+
+    return [
+        name
+        for name, value in named
+        if isinstance(value, torch.Tensor)
+        and (value.is_floating_point() or value.is_complex())
+        and not torch.isfinite(value).all()
+    ]
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 # Half of a pair that stands for one character: what bytes that are no UTF-8 become in arguments.
 _SURROGATE = re.compile(r'[\ud800-\udfff]')
 _MOST_DIGITS = 9
+_MOST_OF_PATH = 300
 
 
 class LabelError(ValueError):
@@ -74,8 +75,9 @@ def resolve_labels(source: str | Path) -> Path:
         folder = path.is_dir()
     except OSError:  # too long for the name of a file
         pass
-    what = f'{_short(text)} is a folder, no' if folder else 'no'
-    name = '' if folder else f' {_short(text)}{did_you_mean(text, shipped_labels())}'
+    said = _short(text, most=_MOST_OF_PATH)
+    what = f'{said} is a folder, no' if folder else 'no'
+    name = '' if folder else f' {said}{did_you_mean(text, shipped_labels())}'
     raise LabelError(
         f'{what} label file{name}: give the path of a file with one class name a line, or one of '
         f'the shipped lists: {", ".join(shipped_labels())}'
@@ -182,10 +184,10 @@ def _rows(reader: Any, path: Path) -> Iterator[list[str]]:
 
 
 def _short(name: str, most: int = 80) -> str:
-    """A name for a message, cut if it is long."""
+    """A name for a message; what is too long keeps its two ends."""
     if len(name) <= most:
         return repr(name)
-    return f'{name[:most]!r}... ({len(name)} characters)'
+    return f'{name[: most // 2]!r}...{name[-most // 2 :]!r} ({len(name)} characters)'
 
 
 def _validate(located: Sequence[tuple[str, str]], origin: str) -> list[str]:

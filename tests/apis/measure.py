@@ -28,6 +28,7 @@ from projects.msta.apis.export import export_model  # noqa: E402
 from projects.msta.apis.inferencer import batched  # noqa: E402
 from projects.msta.apis.long_videos import analyse  # noqa: E402
 from projects.msta.apis.sources import iter_sources  # noqa: E402
+from projects.msta.apis.timing import resident_mib  # noqa: E402
 from projects.msta.datasets.shapes import Clip, Recipe, write_video  # noqa: E402
 from projects.msta.datasets.shapes_classes import BASE_ACTIONS  # noqa: E402
 from projects.msta.foundation import build_foundation, save_foundation  # noqa: E402
@@ -134,20 +135,15 @@ def write_long(path, seconds):
     writer.release()
 
 
-def resident(field):
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
-
-
 def report_memory(path):
     """In a process of its own: resident memory with the model loaded, and at most afterwards."""
     torch.set_num_threads(1)
     with MSTAInferencer(device='cpu') as made:
-        before = resident('VmRSS')
+        before = resident_mib('VmRSS')
         started = time.perf_counter()
         timeline = analyse(made, path)
         seconds = time.perf_counter() - started
-        print(f'{before:.0f} MB with the model loaded, {resident("VmHWM"):.0f} MB at most; '
+        print(f'{before:.0f} MB with the model loaded, {resident_mib("VmHWM"):.0f} MB at most; '
               f'{len(timeline.cells)} windows in {seconds:.0f} s')  # fmt: skip
 
 

@@ -26,7 +26,7 @@ class Job:
             'dist_train.sh', experiment.random, 2, '--work-dir', work_dir, *arguments,
             '--cfg-options', *options,
         )  # fmt: skip
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PORT': free_port()}
+        environment = {**os.environ, 'PORT': free_port()}
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 command,

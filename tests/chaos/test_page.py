@@ -101,7 +101,6 @@ def page(experiment, chaos, tmp_path_factory) -> Iterator[Page]:
         **os.environ,
         'TMPDIR': str(folder / 'tmp'),
         'HOME': str(folder / 'home'),
-        'OMP_NUM_THREADS': '1',
     }
     log = folder / 'log'
     with log.open('w') as out:

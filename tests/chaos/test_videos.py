@@ -23,7 +23,7 @@ from tools.data import check as check_tool
 
 GOOD = 3
 LIMIT_SEC = 6.0
-HANG_SEC = 180.0
+HANG_SEC = 400.0
 # kind of file -> the reason why it cannot be read, or '' if it can
 FATES = {kind: fate if isinstance(fate, str) else '' for kind, fate in EXPECTED.items()}
 FATES |= {'no permission': 'permission', 'missing': 'missing', 'a folder': 'not_a_file'}

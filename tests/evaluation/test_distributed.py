@@ -1,7 +1,6 @@
 """Two processes over sockets: each video counted once, each failure named."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -84,7 +83,6 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
         )
         for rank in (0, 1)
     ]

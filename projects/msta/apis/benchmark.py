@@ -9,16 +9,15 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from .cli import ROOT
 from .timing import Once, added_memory, relative, seconds_of
 from .workbench import Sides, Workbench, numbered_names
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 CLASS_COUNTS = (100, 1000, 10_000)
 
 # Title -> the sides that are compared.
@@ -125,7 +124,7 @@ def peak_memory(args: Namespace, side: str) -> float:
     options = ['--arch', args.arch, '--context', args.context, '--batch', args.batch]
     options += ['--classes', args.classes, '--device', args.device, '--only-memory', side]
     options += ['--amp'] if args.amp else []
-    tool = REPOSITORY / 'tools' / 'benchmark.py'
+    tool = ROOT / 'tools' / 'benchmark.py'
     command = [sys.executable, str(tool), *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1])['peak_mib'])

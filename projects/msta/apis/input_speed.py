@@ -14,6 +14,7 @@ import torch
 
 from .. import register  # noqa: F401
 from ..datasets.decoding import close_process, current_process
+from ..datasets.shapes import write_video
 from .cli import ROOT, read_config
 from .timing import relative, take_turns
 
@@ -21,14 +22,12 @@ _FRAMES, _WIDTH, _HEIGHT = 250, 340, 256  # 10 s, as Kinetics videos are kept
 _CPU = torch.device('cpu')
 
 
-def write_video(path: Path, seed: int) -> None:
+def write_texture(path: Path, seed: int) -> None:
     """An MPEG-4 video of moving texture, 10 s of 340x256."""
     texture = np.random.default_rng(seed).integers(0, 256, (64, 85, 3), dtype=np.uint8)
     frame = cv2.resize(texture, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 25.0, (_WIDTH, _HEIGHT))
-    for shift in range(_FRAMES):
-        writer.write(np.ascontiguousarray(np.roll(frame, (shift, 2 * shift), axis=(0, 1))))
-    writer.release()
+    frames = [np.roll(frame, (shift, 2 * shift), axis=(0, 1)) for shift in range(_FRAMES)]
+    write_video(path, np.stack(frames), fps=25.0)
 
 
 def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
@@ -40,7 +39,7 @@ def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f'{number}.mp4') for number in range(videos)]
         for number, path in enumerate(paths):
-            write_video(path, number)
+            write_texture(path, number)
         annotations = Path(folder, 'list.txt')
         annotations.write_text(''.join(f'{path.name} 0\n' for path in paths))
         cfg: Any = read_config(ROOT / 'configs' / 'msta_vitb16_k400.py').train_dataloader.dataset

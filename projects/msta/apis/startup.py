@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from .cli import ROOT
+
 _FIRST_ITERATION = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
 
 

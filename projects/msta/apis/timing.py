@@ -55,10 +55,10 @@ def added_memory(once: Once, device: torch.device) -> float:
         once()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     Path('/proc/self/clear_refs').write_text('5')  # forget the peak of the set-up (Linux)
-    resident = _resident('VmRSS')
+    resident = resident_mib('VmRSS')
     once()
     once()
-    return (_resident('VmHWM') - resident) / 2**10
+    return resident_mib('VmHWM') - resident
 
 
 def _synchronize(device: torch.device) -> None:
@@ -66,7 +66,7 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _resident(field: str) -> int:
-    """A size in KiB from the kernel's account of this process."""
+def resident_mib(field: str) -> float:
+    """A size in MiB from the kernel's account of this process (Linux)."""
     lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f'{field}:'))
+    return next(int(x.split()[1]) for x in lines if x.startswith(f'{field}:')) / 2**10

@@ -30,6 +30,7 @@ import numpy as np
 
 from ..descriptions import Descriptions, write_descriptions
 from ..files import replacing, write_json
+from .annotations import write_lines
 from .shapes_classes import (
     ACTIONS,
     BASE_ACTIONS,
@@ -325,12 +326,7 @@ def text_names(recipe: Recipe) -> list[str]:
 
 def _write_texts(out: Path, recipe: Recipe) -> None:
     for half, actions in _halves().items():
-        _write_lines(out / f'labels{half}.txt', [action.name for action in actions])
+        write_lines(out / f'labels{half}.txt', [action.name for action in actions])
         write_descriptions(out / f'descriptions{half}.json', describe(actions))
     for name, rows in annotation_lists(recipe).items():
-        _write_lines(out / name, [f'{path} {label}' for path, label in rows])
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text('\n'.join(lines) + '\n', encoding='utf-8', newline='\n')
+        write_lines(out / name, [f'{path} {label}' for path, label in rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
+
+from projects.msta.archives import not_finite
 
 _MOST_FILES = 16
 
@@ -61,7 +63,7 @@ class NonFiniteHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to write weights that are not finite."""
         for part in ('state_dict', 'ema_state_dict'):
-            spoilt = _not_finite(checkpoint.get(part, {}).items())
+            spoilt = not_finite(checkpoint.get(part, {}).items())
             if spoilt:
                 raise NonFiniteError(
                     f'the weights hold NaN or infinity ({", ".join(spoilt[:4])}) after iteration '
@@ -99,7 +101,7 @@ class NonFiniteHook(Hook):
         assert runner is not None
         values = ', '.join(f'{name} {value.item():g}' for name, value in self._losses.items())
         where = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {values}'
-        if _not_finite(runner.model.named_parameters()):
+        if not_finite(runner.model.named_parameters()):
             return (
                 f'{where}: the step before left NaN or infinity in the weights, its gradients were '
                 f'infinite. {self._advice(self._previous)}'
@@ -120,16 +122,6 @@ class NonFiniteHook(Hook):
 
 def _as_list(value: Any) -> list[Tensor]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _not_finite(named: Iterable[tuple[str, Any]]) -> list[str]:
-    return [
-        name
-        for name, value in named
-        if isinstance(value, Tensor)
-        and value.is_floating_point()
-        and not torch.isfinite(value).all()
-    ]
 
 
 def _files(batch: Any) -> str:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..archives import READ_ERRORS, ArchiveError, check_size, check_tensors
+from ..archives import READ_ERRORS, ArchiveError, check_size, check_tensors, not_finite
 from ..files import replacing
 from .architecture import Architecture, FoundationError
 from .convert import detect_format, infer_architecture, strip_wrappers, to_viclip
@@ -202,13 +202,12 @@ def _check_fit(
         f'{key} is {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}'
         for key in sorted(misshapen)
     ]
-    fitting = (key for key in common if key not in misshapen)
-    not_finite = [key for key in fitting if not torch.isfinite(state[key]).all()]
+    fitting = ((key, state[key]) for key in common if key not in misshapen)
     for title, keys in (
         ('missing', missing),
         ('unknown', unknown),
         ('of another shape', shapes),
-        ('holding NaN or infinity', not_finite),
+        ('holding NaN or infinity', not_finite(fitting)),
     ):
         if keys:
             problems.append(f'{len(keys)} tensor(s) {title}: {_listing(keys)}')

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..adapters import build_adapter
+from ..archives import not_finite
 from ..foundation import (
     FoundationError,
     TextState,
@@ -181,11 +182,7 @@ class MSTABackbone(BaseModule):
             for key, value in own.items()
             if key in given and not key.endswith('_extra_state') and given[key].shape != value.shape
         ]
-        problems += [
-            f'{key} holds NaN or infinity'
-            for key, value in given.items()
-            if value.is_floating_point() and not torch.isfinite(value).all()
-        ]
+        problems += [f'{key} holds NaN or infinity' for key in not_finite(given.items())]
         if problems:
             raise CheckpointError(
                 f'the checkpoint holds adapters {facts.get("adapter")}, this model has '

@@ -6,9 +6,10 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from ..apis.cli import ROOT, ConfigError
+from ..apis.cli import ROOT, ConfigError, run_tool
 from .checks import check_plan
 from .definitions import DATASETS, ProtocolError
 from .plan import Plan, Request, make_plan
@@ -21,8 +22,7 @@ def run_protocol(args: argparse.Namespace) -> None:
     """Check, train and test what is missing, and report."""
     request = make_request(args)
     plan = make_plan(request)
-    for warning in check_plan(plan):
-        say(f'warning: {warning}')
+    say_warnings(plan)
     if args.dry_run:
         print(describe(plan))
         return
@@ -71,6 +71,12 @@ def make_request(args: argparse.Namespace) -> Request:
     )
 
 
+def say_warnings(plan: Plan) -> None:
+    """Check a plan and say what is doubtful."""
+    for warning in check_plan(plan):
+        say(f'warning: {warning}')
+
+
 def describe(plan: Plan) -> str:
     """What a plan would do, one line a run."""
     lines = []
@@ -82,9 +88,15 @@ def describe(plan: Plan) -> str:
     return '\n'.join([*lines, f'report {plan.report_dir}'])
 
 
-def main(args: argparse.Namespace) -> int:
-    """Run and give the exit status: 2 for what the user can mend, 130 if interrupted."""
-    from ..apis.cli import run_tool
+def run_by_lines(tool: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
+    """Run a tool whose lines of progress come as they are said, also through a pipe.
 
+    Gives the exit status: 2 for what the user can mend, 130 if interrupted.
+    """
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return run_tool(run_protocol, args)
+    return run_tool(tool, args)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run and give the exit status."""
+    return run_by_lines(run_protocol, args)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..apis.cli import ConfigError, run_tool
-from ..files import replacing, write_json
-from .checks import check_plan
-from .command import describe, make_request
+from ..apis.cli import ConfigError
+from ..files import replacing, write_json, write_text
+from .command import describe, make_request, run_by_lines, say_warnings
 from .comparison import Entry, make_comparison, make_entries, merge, method_plan
 from .comparison_page import to_page
 from .costs import measure_costs
@@ -41,8 +39,7 @@ def compare_methods(args: argparse.Namespace) -> None:
         for entry in entries
     }
     merged = merge(list(plans.values()), folder)
-    for warning in check_plan(merged):
-        say(f'warning: {warning}')
+    say_warnings(merged)
     if args.dry_run:
         print(describe(merged))
         return
@@ -63,8 +60,7 @@ def write_comparison(folder: Path, comparison: Mapping[str, Any], command: str) 
     page = to_page(comparison, command)
     with replacing(folder / 'comparison.png') as temporary:
         plot(comparison).savefig(temporary, format='png', dpi=120)
-    with replacing(folder / 'comparison.md') as temporary:
-        temporary.write_text(page, encoding='utf-8')
+    write_text(folder / 'comparison.md', page)
     write_json(folder / 'comparison.json', comparison, indent=1)
     return page
 
@@ -94,8 +90,7 @@ def _rates(
 
     def run(plans: Sequence[Plan]) -> None:
         merged = merge(plans, folder / 'search', frozen=False)
-        for warning in check_plan(merged):
-            say(f'warning: {warning}')
+        say_warnings(merged)
         if not args.dry_run:
             run_plan(merged, args.jobs, args.overwrite, args.port)
 
@@ -117,6 +112,5 @@ def _rates(
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run and give the exit status: 2 for what the user can mend, 130 if interrupted."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return run_tool(compare_methods, args)
+    """Run and give the exit status."""
+    return run_by_lines(compare_methods, args)

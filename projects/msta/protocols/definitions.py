@@ -26,6 +26,8 @@ DATASETS = {
 }
 DEFAULT_SEEDS = {'zero_shot': (1,), 'few_shot': (1, 2, 3), 'base2novel': (1, 2, 3)}
 DEFAULT_SHOTS = (2, 4, 8, 16)
+# Learning rates that a search tries at most.
+MOST_RATES = 7
 # The paper's number of classes, base and novel.
 CLASS_COUNTS = {
     'hmdb51': (26, 25),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..apis.cli import explain, run_tool
+from ..files import write_json
 from .definitions import ProtocolError
 
 
@@ -85,20 +86,14 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
             'checkpoint': job['checkpoint'],
             'seconds': round(time.perf_counter() - started, 1),
         }
-        _replace(result, measured, content)
+        write_json(result, content, indent=1)
+        measured.unlink()
 
 
 def _class_names(cfg: Any) -> list[str]:
     from ..labels import read_labels
 
     return read_labels(cfg.model.labels, cfg.model.get('humanize', False))
-
-
-def _replace(result: Path, measured: Path, content: dict[str, Any]) -> None:
-    from ..files import write_json
-
-    write_json(result, content, indent=1)
-    measured.unlink()
 
 
 if __name__ == '__main__':

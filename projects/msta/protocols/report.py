@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.measures import harmonic_mean
-from ..files import replacing, write_json
+from ..files import write_json, write_text
 from .definitions import ProtocolError
 from .manifest import read_json
 from .plan import Evaluation, Plan, Run
@@ -219,6 +219,5 @@ def write_report(plan: Plan, command: str) -> tuple[dict[str, Any], str]:
     write_plots(plan, report)
     write_table(plan)
     write_json(plan.report_dir / 'report.json', report, indent=1)
-    with replacing(plan.report_dir / 'report.md') as temporary:
-        temporary.write_text(page, encoding='utf-8')
+    write_text(plan.report_dir / 'report.md', page)
     return report, page

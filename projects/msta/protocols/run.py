@@ -12,7 +12,7 @@ from queue import Queue
 from typing import IO, TYPE_CHECKING, Any
 
 from ..apis.launch import find_resumable
-from ..files import replacing, write_json
+from ..files import write_json, write_text
 from .definitions import ProtocolError
 from .manifest import (
     check_same,
@@ -222,8 +222,8 @@ class _Work:
 
 def dump_config(cfg: Config, path: Path) -> None:
     """Write a resolved config that the tools take as it is."""
-    with _dumping, replacing(path) as temporary:
-        temporary.write_text(cfg.pretty_text, encoding='utf-8')
+    with _dumping:
+        write_text(path, cfg.pretty_text)
 
 
 def _clear(folder: Path) -> None:

@@ -15,12 +15,11 @@ from ..datasets.annotations import Video, read_annotations, write_annotations
 from ..datasets.splits import few_shot
 from ..labels import read_labels
 from .comparison import Entry
-from .definitions import Cell, Lists, ProtocolError, list_to_draw_from
+from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from
 from .manifest import digest_of, read_json
 from .plan import Plan, Request, make_plan
 from .processes import say
 
-MOST_RATES = 7
 _VIDEOS_A_CLASS = 16
 
 
