@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 import zipfile
@@ -43,13 +45,11 @@ def _train(cfg: Config, args: argparse.Namespace) -> None:
     _import_parts(cfg)
     if args.amp:
         use_mixed_precision(cfg)
-    with_group = join_processes(cfg)
+    join_processes(cfg)
     try:
         build_runner(cfg).train()
     finally:
         _restore_signals()
-        if with_group:
-            leave_processes()
 
 
 def test(args: argparse.Namespace) -> dict[str, float]:
@@ -57,18 +57,14 @@ def test(args: argparse.Namespace) -> dict[str, float]:
     cfg = make_test_config(args)
     _launch_environment(args)
     _import_parts(cfg)
-    with_group = join_processes(cfg)
-    try:
-        runner = build_runner(cfg)
-        # The Runner initialises weights only before training; the frozen foundation needs its own.
-        unwrap(runner.model).init_weights()
-        metrics = runner.test()
-        if args.dump is not None and runner.rank == 0:
-            Path(_partial(args.dump)).replace(args.dump)
-        return metrics
-    finally:
-        if with_group:
-            leave_processes()
+    join_processes(cfg)
+    runner = build_runner(cfg)
+    # The Runner initialises weights only before training; the frozen foundation needs its own.
+    unwrap(runner.model).init_weights()
+    metrics = runner.test()
+    if args.dump is not None and runner.rank == 0:
+        Path(_partial(args.dump)).replace(args.dump)
+    return metrics
 
 
 def make_train_config(args: argparse.Namespace) -> Config:
@@ -208,8 +204,8 @@ def use_mixed_precision(cfg: Config) -> None:
         wrapper.type = 'CPUAmpOptimWrapper'
 
 
-def join_processes(cfg: Config) -> bool:
-    """Join the other processes where there is no GPU; give whether that was done here.
+def join_processes(cfg: Config) -> None:
+    """Join the other processes where there is no GPU, until this one ends.
 
     With GPUs the Runner does it. Without, its way asks for a device that torch's CPU build does
     not have, and hands the model wrapper a GPU's number.
@@ -217,7 +213,7 @@ def join_processes(cfg: Config) -> bool:
     import torch
 
     if cfg.launcher == 'none' or torch.cuda.is_available():
-        return False
+        return
     if cfg.launcher != 'pytorch':
         raise ConfigError(
             f'--launcher {cfg.launcher} needs GPUs, and PyTorch sees none here; without them use '
@@ -230,6 +226,7 @@ def join_processes(cfg: Config) -> bool:
             'tools/dist_train.sh or tools/dist_test.sh'
         )
     torch.distributed.init_process_group('gloo')
+    atexit.register(_leave_processes)
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = {
             'type': 'MMDistributedDataParallel',
@@ -237,18 +234,16 @@ def join_processes(cfg: Config) -> bool:
             'broadcast_buffers': False,
             'find_unused_parameters': cfg.get('find_unused_parameters', False),
         }
-    return True
 
 
-def leave_processes() -> None:
+def _leave_processes() -> None:
     """Leave the group with its threads ended, not merely told to end.
 
     The group ends its threads when the last reference to it goes, and the model's wrapper, in the
     Runner's reference cycles, holds one. A thread that outlives the interpreter dies asking for its
-    lock, which aborts the process (pytorch/pytorch#179291).
+    lock, which aborts the process (pytorch/pytorch#179291). At exit, since only then does no
+    frame and no exception on its way hold the Runner.
     """
-    import gc
-
     import torch
 
     torch.distributed.destroy_process_group()

@@ -124,7 +124,7 @@ def locked(folder: Path) -> Iterator[IO[str]]:
 
 def say(text: str) -> None:
     """A line of progress."""
-    print(f'[{time.strftime("%H:%M:%S")}] {text}', flush=True)
+    print(f'[{time.strftime("%H:%M:%S")}] {text}\n', end='', flush=True)  # whole, of any thread
 
 
 def _gpus() -> list[str]:
