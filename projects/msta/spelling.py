@@ -1,14 +1,19 @@
-"""The nearest valid name for one that is not known, for error messages. Standard library alone."""
+"""The nearest valid names for one that is not known, for error messages. Standard library alone."""
 
 import difflib
 from collections.abc import Iterable
 
 
+def similar(name: object, valid: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The most similar of the valid names, whatever their case, the nearest first."""
+    folded = {text.casefold(): text for text in sorted(valid)}
+    found = difflib.get_close_matches(str(name)[:200].casefold(), folded, most, cutoff)
+    return [folded[text] for text in found]
+
+
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The most similar of the valid names, whatever its case; None where none is near."""
-    folded = {text.casefold(): text for text in sorted(valid)}
-    found = difflib.get_close_matches(str(name)[:200].casefold(), folded, 1, cutoff)
-    return folded[found[0]] if found else None
+    return next(iter(similar(name, valid, 1, cutoff)), None)
 
 
 def did_you_mean(name: object, valid: Iterable[str], cutoff: float = 0.6) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import projects.msta.register  # noqa: F401
 
-from ..archives import ArchiveError, read_plain
+from ..archives import ArchiveError, not_finite, read_plain
 from ..models import CheckpointError
 
 EXTRA_STATE = 'backbone._extra_state'
@@ -62,12 +62,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f'{path} is not a checkpoint of this project: it does not say which foundation its '
             'adapters were trained on. Foundation weights are given as foundation or config'
         )
-    spoilt = [
-        f'{key} is no tensor' if not isinstance(value, Tensor) else f'{key} holds NaN or infinity'
-        for key, value in state.items()
-        if not isinstance(value, Tensor)
-        or (value.is_floating_point() and not torch.isfinite(value).all())
-    ]
+    spoilt = [f'{key} is no tensor' for key, value in state.items() if not torch.is_tensor(value)]
+    spoilt += [f'{key} holds NaN or infinity' for key in not_finite(state.items())]
     if spoilt:
         raise CheckpointError(f'{path} is not to be used: {"; ".join(spoilt[:4])}')
     facts = read_facts(state[EXTRA_STATE], path)

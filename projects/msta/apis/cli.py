@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -12,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..spelling import similar
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -89,9 +90,8 @@ def read_config(path: str | Path) -> Config:
 
     path = Path(path)
     if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob('*.py')) if path.parent.is_dir() else []
-        similar = difflib.get_close_matches(path.name, near, 3, 0.4)
-        hint = f'; there is {", ".join(similar)}' if similar else ''
+        found = similar(path.name, [p.name for p in path.parent.glob('*.py')], cutoff=0.4)
+        hint = f'; there is {", ".join(found)}' if found else ''
         raise FileNotFoundError(f'no config file {path}{hint}')
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)

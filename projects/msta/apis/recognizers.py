@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ import projects.msta.register  # noqa: F401
 from ..foundation import Architecture, load_foundation, resolve_architecture
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
+from ..spelling import similar
 from .checkpoints import CheckpointError, Facts, read_checkpoint
 from .cli import ROOT, ConfigError, read_config
 from .config_check import check_parts
@@ -72,7 +72,7 @@ def _config_path(name: str) -> Path:
     folder = ROOT / 'configs'
     presets = {p.stem: p for p in folder.rglob('*.py') if '_base_' not in p.parts}
     if name not in presets:
-        near = difflib.get_close_matches(name, presets, 3, 0.3) or sorted(presets)[:8]
+        near = similar(name, presets, cutoff=0.3) or sorted(presets)[:8]
         raise ConfigError(
             f'{name!r} is neither a file nor a preset; the nearest presets are {", ".join(near)} '
             f'({len(presets)} in {folder})'

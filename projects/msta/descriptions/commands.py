@@ -1,7 +1,6 @@
 """What the description tool does, one function a command; each returns the exit status."""
 
 import argparse
-import difflib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from projects.msta.descriptions.reader import (
 from projects.msta.descriptions.schema import DescriptionError
 from projects.msta.labels import read_labels, resolve_labels
 from projects.msta.locks import LockedError, locked
+from projects.msta.spelling import similar
 
 _SHOWN_PROMPTS = 2
 _SHOWN_FAILURES = 20
@@ -222,7 +222,7 @@ def _refresh(arguments: argparse.Namespace, plan: Plan, cache: Cache) -> None:
     keys = {task.label: task.key for task in plan.tasks}
     for label in arguments.refresh:
         if label not in keys:
-            near = difflib.get_close_matches(label, keys, n=3)
+            near = similar(label, keys)
             hint = f': did you mean {" or ".join(map(repr, near))}?' if near else ''
             raise DescriptionError(f'--refresh {label!r} is no class of {arguments.labels}{hint}')
     forgotten = [keys[label] for label in arguments.refresh]
