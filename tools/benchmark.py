@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         from projects.msta.apis import input_speed
 
         print(input_speed.table(input_speed.measure(args.repeats)), end='\n\n', flush=True)
+        loaders = input_speed.measure_workers(args.repeats)
+        print(input_speed.table(loaders, 'training loader'), end='\n\n', flush=True)
     if not args.only_memory and not set(args.cases) & set(COMPARED):
         return 0
     from projects.msta.apis import benchmark

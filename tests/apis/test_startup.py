@@ -23,3 +23,6 @@ def test_input_is_compared_with_bare_decord():
     # It decodes the same frames, and does more with them.
     assert rows['the whole training pipeline']['ms'] > 0.5 * rows['bare decord, 1 thread']['ms']
     assert len(input_speed.table(rows).splitlines()) == 2 + len(rows)
+    loaders = input_speed.measure_workers(rounds=1, clips=8, settings=[(1, 2), (2, 2)])
+    assert all(row['clips/s'] > 0 for row in loaders.values())
+    assert '| 1 worker, prefetch 2 |' in input_speed.table(loaders)

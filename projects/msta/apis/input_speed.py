@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from .timing import relative, take_turns
 
 _FRAMES, _WIDTH, _HEIGHT = 250, 340, 256  # 10 s, as Kinetics videos are kept
 _CPU = torch.device('cpu')
+# Of a loader, with the batches that each holds ready.
+WORKERS = ((1, 2), (2, 2), (2, 4), (4, 2), (8, 2))
 
 
 def write_texture(path: Path, seed: int) -> None:
@@ -30,6 +34,18 @@ def write_texture(path: Path, seed: int) -> None:
     write_video(path, np.stack(frames), fps=25.0)
 
 
+def make_loader(folder: str, videos: int, times: int) -> tuple[list[Path], Any]:
+    """Videos, and the real-size config's training loader over each of them ``times`` times."""
+    paths = [Path(folder, f'{number}.mp4') for number in range(videos)]
+    for number, path in enumerate(paths):
+        write_texture(path, number)
+    annotations = Path(folder, 'list.txt')
+    annotations.write_text(''.join(f'{path.name} 0\n' for path in paths * times))
+    loader: Any = read_config(ROOT / 'configs' / 'msta_vitb16_k400.py').train_dataloader
+    loader.dataset.ann_file, loader.dataset.data_prefix = str(annotations), {'video': folder}
+    return paths, loader
+
+
 def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
     """Milliseconds a clip of 8 frames, and ratios to bare decord with one thread."""
     from mmaction.registry import DATASETS
@@ -37,14 +53,8 @@ def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
 
     register_all_modules(init_default_scope=True)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f'{number}.mp4') for number in range(videos)]
-        for number, path in enumerate(paths):
-            write_texture(path, number)
-        annotations = Path(folder, 'list.txt')
-        annotations.write_text(''.join(f'{path.name} 0\n' for path in paths))
-        cfg: Any = read_config(ROOT / 'configs' / 'msta_vitb16_k400.py').train_dataloader.dataset
-        cfg.ann_file, cfg.data_prefix = str(annotations), {'video': folder}
-        dataset = DATASETS.build(cfg)
+        paths, loader = make_loader(folder, videos, times=1)
+        dataset = DATASETS.build(loader.dataset)
         indices = [int((i + 0.5) * _FRAMES / 8) for i in range(8)]
 
         def bare(threads: int) -> None:
@@ -78,8 +88,44 @@ def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
     }
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
+def measure_workers(
+    rounds: int, clips: int = 96, settings: Sequence[tuple[int, int]] = WORKERS
+) -> dict[str, dict[str, float]]:
+    """Clips a second of a training loader by (workers, prefetch factor), and ratios to the first.
+
+    Wall time from the first batch on, when the workers have started, nothing else running.
+    """
+    from mmaction.utils import register_all_modules
+    from mmengine.runner import Runner
+
+    register_all_modules(init_default_scope=True)
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        _, cfg = make_loader(folder, 4, times=clips // 4)
+        cfg.batch_size, cfg.persistent_workers = 4, False
+        for _ in range(rounds):
+            for workers, prefetch in settings:
+                cfg.num_workers, cfg.prefetch_factor = workers, prefetch
+                batches = iter(Runner.build_dataloader(cfg, seed=0))
+                next(batches)
+                started = time.perf_counter()
+                read = 4 * sum(1 for _ in batches)
+                rate = read / (time.perf_counter() - started)
+                name = f'{workers} worker{"s" * (workers > 1)}, prefetch {prefetch}'
+                rates.setdefault(name, []).append(rate)
+    first, *_ = (statistics.median(values) for values in rates.values())
+    return {
+        side: {'clips/s': (rate := statistics.median(values)), 'ratio': rate / first}
+        for side, values in rates.items()
+    }
+
+
+def table(
+    rows: dict[str, dict[str, float]],
+    title: str = 'input of a clip, 8 of 250 frames of 340x256',
+) -> str:
     """The rows as a Markdown table."""
-    lines = ['| input of a clip, 8 of 250 frames of 340x256 | time | ratio |', '|---|---|---|']
-    lines += [f'| {side} | {row["ms"]:.0f} ms | {row["ratio"]:.2f} |' for side, row in rows.items()]
+    unit = next(iter(next(iter(rows.values()))))
+    lines = [f'| {title} | {unit} | ratio |', '|---|---|---|']
+    lines += [f'| {name} | {row[unit]:.3g} | {row["ratio"]:.2f} |' for name, row in rows.items()]
     return '\n'.join(lines)
