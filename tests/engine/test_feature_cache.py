@@ -16,14 +16,19 @@ _NUMBER = iter(range(1000))
 
 
 def train(
-    config: Path, work_dir: Path, folder: Path | None = None, epochs: int = 1, **options
+    config: Path,
+    work_dir: Path,
+    folder: Path | None = None,
+    epochs: int = 1,
+    blocks: str = '(2,2)',
+    **options,
 ) -> dict:
     """Train in this process, on features where there is a folder for them."""
     settings = {
         'experiment_name': f'features{next(_NUMBER)}',
         'train_cfg.max_epochs': epochs,
         'train_cfg.val_interval': 2,
-        'model.backbone.adapter.blocks': '(2,2)',
+        'model.backbone.adapter.blocks': blocks,
     }
     if folder is not None:
         cache = {'type': 'FeatureCacheHook', 'folder': folder, **options}
@@ -38,9 +43,11 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(folder.glob('*/*.st'))
 
 
-def test_features_of_fixed_views_train_as_frames_do(experiment, tmp_path):
-    frames = train(experiment.fixed, tmp_path / 'frames', epochs=2)
-    options = {'views': 1, 'dtype': 'float32'}
+# Of block 1 of 2 its own output is kept too; of the last block only one row would be read.
+@pytest.mark.parametrize('blocks', ['(1,2)', '(2,2)'])
+def test_features_of_fixed_views_train_as_frames_do(experiment, tmp_path, blocks):
+    frames = train(experiment.fixed, tmp_path / 'frames', epochs=2, blocks=blocks)
+    options = {'views': 1, 'dtype': 'float32', 'blocks': blocks}
     cached = train(experiment.fixed, tmp_path / 'run', tmp_path / 'x', epochs=2, **options)
     for key, value in frames.items():
         # The frozen part in other batches: the same sums, rounded otherwise, over 8 steps.
@@ -54,7 +61,7 @@ def test_random_views_are_the_same_again_and_an_interruption_resumes(experiment,
     files = files_of(folder)
     with safe_open(files[0], 'pt') as file:
         views = file.get_tensor('features')
-    assert views.shape == (2, 1, 17, 32) and views.dtype == torch.bfloat16
+    assert views.shape == (2, 1, 1, 17, 32) and views.dtype == torch.bfloat16
     drawn = [safe_open(path, 'pt').get_tensor('features') for path in files]
     assert any(not torch.equal(a, b) for a, b in drawn)  # frames and flips differ
     written = {path: path.read_bytes() for path in files}
@@ -84,9 +91,20 @@ def test_what_cannot_be_cached_is_refused(experiment, tmp_path):
         launch.train(train_tool.parse_args(arguments))
 
 
-def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path):
+@pytest.mark.parametrize(
+    ('settings', 'parts'),
+    [
+        ({'type': 'MSTAAdapter'}, 2),
+        ({'type': 'MSTAAdapter', 'input': 'raw'}, 2),
+        ({'type': 'MMA', 'dim': 8}, 2),
+        ({'type': 'AdaptFormer', 'dim': 8}, 1),  # reads what stands inside the block
+        ({'type': 'LoRA', 'rank': 4}, 1),
+    ],
+)
+def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path, settings, parts):
     from projects.msta.adapters import build_adapter
-    from projects.msta.foundation import VideoState, build_foundation
+    from projects.msta.engine.feature_cache import FeatureBatches, features_of
+    from projects.msta.foundation import build_foundation
 
     arch = {
         'image_size': 16, 'patch_size': 8, 'width': 32, 'layers': 3, 'heads': 2, 'embed_dim': 24,
@@ -96,33 +114,46 @@ def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path):
     for kind in ('ViCLIP', 'CLIP'):
         torch.manual_seed(0)
         model = build_foundation({'type': kind, 'arch': arch})
-        adapter = build_adapter({'type': 'MSTAAdapter', 'blocks': (2, 3), 'scale': 0.3}, model)
+        adapter = build_adapter({'blocks': (2, 3), **settings}, model).eval()  # no dropout
+        for weight in adapter.parameters():  # also of those that begin with zeros
+            torch.nn.init.normal_(weight, std=0.3)
         video = torch.randn(2, 3, 4, 16, 16)
-        state = model.visual.advance(video, adapter.first_video_block(model))
-        views = state.x.detach().unflatten(0, (2, -1))
+        first = adapter.first_video_block(model)
+        with torch.no_grad():
+            state = model.visual.advance(video, first, adapter.reads_input)
+        views = features_of(state, 2)
+        assert views.shape[1] == parts
+        batches = FeatureBatches(_Frames(), state.layout, state.block)
         for dtype, tolerance in (('float32', 0), ('bfloat16', 0.03)):
             store = FeatureStore(tmp_path / dtype, {'kind': kind}, tuple(views.shape), dtype)
             store.reserve(1, 1.0)
             store.write(tmp_path / 'a.mp4', views)
-            read = torch.stack([store.read(tmp_path / 'a.mp4', view) for view in (0, 1)])
-            kept = VideoState(read.flatten(0, 1).float(), state.layout, state.block)
+            read = [store.read(tmp_path / 'a.mp4', view) for view in (0, 1)]
+            kept = batches({'features': read, 'data_samples': []})['inputs']
             found = adapter.encode_video(model, kept)
             expected = adapter.encode_video(model, video)
             assert (found - expected).abs().max() <= tolerance * expected.abs().max()
 
 
+class _Frames(torch.nn.Module):
+    """As much of a data preprocessor as a batch of features asks for."""
+
+    def cast_data(self, data):
+        return data
+
+
 def test_a_video_that_changed_has_no_features(tmp_path):
     video = tmp_path / 'a.mp4'
     video.write_bytes(b'some video')
-    store = FeatureStore(tmp_path / 'x', {}, (1, 1, 2, 3), 'float32')
+    store = FeatureStore(tmp_path / 'x', {}, (1, 1, 1, 2, 3), 'float32')
     store.reserve(1, 1.0)
-    store.write(video, torch.zeros(1, 1, 2, 3))
+    store.write(video, torch.zeros(1, 1, 1, 2, 3))
     assert store.holds(video)
-    assert not FeatureStore(tmp_path / 'x', {'seed': 1}, (1, 1, 2, 3), 'float32').holds(video)
+    assert not FeatureStore(tmp_path / 'x', {'seed': 1}, (1, 1, 1, 2, 3), 'float32').holds(video)
     video.write_bytes(b'another video')
     assert not store.holds(video)
-    with pytest.raises(FeatureCacheError, match=r'a\.mp4: its views are \(1, 1, 3, 3\)'):
-        store.write(video, torch.zeros(1, 1, 3, 3))
+    with pytest.raises(FeatureCacheError, match=r'a\.mp4: its views are \(1, 1, 1, 3, 3\)'):
+        store.write(video, torch.zeros(1, 1, 1, 3, 3))
 
 
 def test_an_unreadable_video_gives_way_to_another(experiment, tmp_path):

@@ -29,6 +29,8 @@ class FoundationAdapter(nn.Module):
     """
 
     shared: frozenset[str] = frozenset()
+    # Whether all of it stands beside whole blocks and reads only their input (``raw``, ``ln_1``).
+    reads_input: bool = False
 
     def __init__(self, foundation: VideoLanguageModel) -> None:
         super().__init__()

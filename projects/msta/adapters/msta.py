@@ -179,6 +179,8 @@ class MSTAAdapter(FoundationAdapter):
             gradient to the tower stays the plain one.
     """
 
+    reads_input = True
+
     def __init__(
         self,
         foundation: VideoLanguageModel,

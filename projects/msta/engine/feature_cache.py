@@ -29,7 +29,7 @@ from projects.msta.engine.wrapped import flatten_datasets
 from projects.msta.foundation import TokenLayout, VideoState
 
 FOLDER = Path(__file__).resolve().parents[3] / 'data' / 'feature_cache'
-_FORMAT = 'features/1'
+_FORMAT = 'features/2'
 
 
 class _Views(Dataset):
@@ -85,7 +85,7 @@ class DrawFeatures:
 
 
 class FeatureBatches(nn.Module):
-    """In the place of a data preprocessor: batches of features become what enters ``block``.
+    """In the place of a data preprocessor: batches of features become clips before ``block``.
 
     Other batches, as in validation, are frames, and ``frames`` is given them.
     """
@@ -98,8 +98,8 @@ class FeatureBatches(nn.Module):
         if 'features' not in data:
             return self.frames(data, training)
         data = self.frames.cast_data(data)  # type: ignore[operator]
-        x = torch.stack(data['features']).flatten(0, 1).float()
-        state = VideoState(x, self.layout, self.block)
+        x, *out = torch.stack(data['features'], 1).flatten(1, 2).float()
+        state = VideoState(x, self.layout, self.block, *out)
         return {'inputs': state, 'data_samples': data['data_samples']}
 
 
@@ -194,13 +194,13 @@ class FeatureCacheHook(Hook):
         }
 
     def _one(self, model: Any, datasets: Sequence[Any]) -> tuple[Tensor, TokenLayout]:
-        """The features ``(R, L, W)`` of some view, for their size, and how they are laid out."""
+        """The features ``(P, R, L, W)`` of some view, for their size, and how they are laid out."""
         for dataset in datasets:
             for index in range(len(dataset)):
                 _, clips = _Views(dataset, [index], 1, 0)[0]
                 if clips is not None:
                     state = _compute(model, clips)
-                    return state.x.unflatten(0, (1, -1))[0], state.layout
+                    return features_of(state, views=1)[0], state.layout
         raise FeatureCacheError('feature cache: none of the training videos can be read')
 
     def _fill(
@@ -219,7 +219,7 @@ class FeatureCacheHook(Hook):
             mine = indices[runner.rank :: world]
             for done, (index, clips) in enumerate(self._load(runner, dataset, mine), 1):
                 if clips is not None:
-                    features = _compute(model, clips).x.unflatten(0, (self.views, -1))
+                    features = features_of(_compute(model, clips), self.views)
                     store.write(dataset.get_data_info(index)['filename'], features)
                 if done % max(1, len(mine) // 20) == 0:
                     runner.logger.info(f'feature cache: {done} of {len(mine)} videos')
@@ -248,8 +248,14 @@ def _pipelines(dataset: Any) -> Iterator[Any]:
             yield from _pipelines(part)
 
 
+def features_of(state: VideoState, views: int) -> Tensor:
+    """A state of A views -> what is kept of them, ``(A, P, R, L, W)``."""
+    parts = [state.x] if state.out is None else [state.x, state.out]
+    return torch.stack([part.unflatten(0, (views, -1)) for part in parts], 1)
+
+
 def _compute(model: Any, clips: Tensor) -> VideoState:
-    """Frames ``(A, C, T, H, W)``, uint8 -> what enters the first adapted block."""
+    """Frames ``(A, C, T, H, W)``, uint8 -> how they stand at the first adapted block."""
     data = {'inputs': list(clips.unsqueeze(1)), 'data_samples': None}
     with torch.no_grad():
         video = model.data_preprocessor.preprocess(

@@ -27,13 +27,14 @@ class FeatureCacheError(ValueError):
 class FeatureStore:
     """Features of the augmented views of videos, for one foundation, pipeline and seed.
 
-    A video's file holds one tensor ``(A, R, L, W)``: A views, each of R rows (1, or a row a frame)
-    of L tokens of W channels.
+    A video's file holds one tensor ``(A, P, R, L, W)``: A views, each of P parts (what enters the
+    first adapted block and, with an adapter that reads only this, what the frozen block itself
+    makes of it) of R rows (1, or a row a frame) of L tokens of W channels.
 
     Args:
         folder: of all stores; this one's part of it is named by a hash of ``facts``.
         facts: all that the features depend on but the video; written beside them.
-        shape: ``(A, R, L, W)``.
+        shape: ``(A, P, R, L, W)``.
         dtype: a key of :data:`DTYPES`.
     """
 
@@ -65,7 +66,7 @@ class FeatureStore:
             return False
 
     def write(self, video: str | Path, features: Tensor) -> None:
-        """Keep the features ``(A, R, L, W)`` of a video."""
+        """Keep the features ``(A, P, R, L, W)`` of a video."""
         if features.shape != self.shape:
             raise FeatureCacheError(
                 f'{video}: its views are {tuple(features.shape)}, those of the first video '
@@ -77,7 +78,7 @@ class FeatureStore:
             save_file({'features': stored}, temporary)
 
     def read(self, video: str | Path, view: int) -> Tensor:
-        """One view's features ``(R, L, W)``; only these are read from the disk."""
+        """One view's features ``(P, R, L, W)``; only these are read from the disk."""
         with safe_open(self.path(video), 'pt') as file:
             return file.get_slice('features')[view]
 

@@ -226,7 +226,7 @@ class MSTABackbone(BaseModule):
         """
         with torch.autocast(video.device.type, enabled=False):
             first = self.adapter.first_video_block(self.foundation)
-            return self.foundation.visual.advance(video, first)
+            return self.foundation.visual.advance(video, first, self.adapter.reads_input)
 
     def encode_video(self, video: Tensor | VideoState) -> Tensor:
         """Normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state` -> ``(B, D)``, not
