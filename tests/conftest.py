@@ -18,24 +18,6 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(scope='session', autouse=True)
-def formatted_once():
-    """A Runner lays its config out as Python three times, most of a training in miniature."""
-    from mmengine.config import config
-
-    formatted: dict[str, tuple[str, bool]] = {}
-    lay_out = config.FormatCode
-
-    def once(text: str, **options) -> tuple[str, bool]:
-        if text not in formatted:
-            formatted[text] = lay_out(text, **options)
-        return formatted[text]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, 'FormatCode', once)
-        yield
-
-
 @pytest.fixture(scope='session')
 def experiment(tmp_path_factory):
     """A :class:`tests.experiment.Experiment`, for tools as processes of their own."""

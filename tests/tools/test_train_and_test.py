@@ -1,6 +1,7 @@
 """tools/train.py and tools/test.py on real files: alone, as two processes, killed and resumed."""
 
 import json
+import multiprocessing
 import os
 import pickle
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config, config
+from yapf.yapflib.yapf_api import FormatCode
 
 from projects.msta.apis import cli, launch
 from tools import test as test_tool
@@ -107,7 +110,7 @@ def test_two_processes_train_and_test_like_one(experiment, one_process, tmp_path
 
 
 THREADS_AT_THE_END = """
-import atexit, runpy, sys
+import atexit, contextlib, runpy, sys
 from pathlib import Path
 from projects.msta import compat
 compat.apply()
@@ -121,13 +124,15 @@ def say():
     print('threads of the group:', threads())
 
 from projects.msta.apis import launch
-builds = launch.build_runner
-def build_runner(cfg):
+running = launch.running
+@contextlib.contextmanager
+def watched(cfg):
     try:
-        return builds(cfg)
+        with running(cfg) as runner:
+            yield runner
     finally:
         print('threads at work:', threads() > 0)
-launch.build_runner = build_runner
+launch.running = watched
 
 kind, *sys.argv[1:] = sys.argv[1:]
 if kind == 'protocol':
@@ -169,6 +174,44 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
     assert (done.returncode == 0) == (use != 'failing'), done.stdout
     assert 'threads at work: True' in done.stdout
     assert 'threads of the group: 0' in done.stdout
+
+
+def test_no_worker_outlives_the_work(experiment, tmp_path):
+    options = ['train_dataloader.num_workers=2', 'train_cfg.max_epochs=1']
+    arguments = [str(experiment.fixed), '--work-dir', str(tmp_path), '--cfg-options', *options]
+    launch.train(train_tool.parse_args(arguments))
+    assert not multiprocessing.active_children()
+
+
+# MMEngine's.
+PEP8 = {
+    'style_config': {
+        'based_on_style': 'pep8',
+        'blank_line_before_nested_class_or_def': True,
+        'split_before_expression_after_opening_paren': True,
+    }
+}
+
+
+def test_a_config_is_laid_out_once_while_it_stays(experiment, tmp_path, monkeypatch):
+    asked = []
+
+    def lay_out(text: str, **options) -> tuple[str, bool]:
+        asked.append(text)
+        return FormatCode(text, **options)
+
+    monkeypatch.setattr(config, 'FormatCode', lay_out)
+    cfg = cli.read_config(experiment.fixed)
+    cfg.work_dir = str(tmp_path)
+    with launch.running(cfg):  # which logs it and writes it down
+        cfg.log_level = 'ERROR'
+        plain = FormatCode(Config(cfg.to_dict(), format_python_code=False).pretty_text, **PEP8)[0]
+        asked.clear()
+        assert cfg.pretty_text == cfg.pretty_text == plain
+        assert len(asked) == 1
+        cfg.log_level = 'CRITICAL'
+        assert "log_level = 'CRITICAL'" in cfg.pretty_text
+        assert len(asked) == 2
 
 
 def test_killed_and_resumed_equals_uninterrupted(experiment, tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ..datasets.shapes import Recipe, make_shapes
 from ..files import write_json
 from ..labels import read_labels
 from .cli import ROOT
-from .launch import build_runner, make_test_config, make_train_config, unwrap
+from .launch import make_test_config, make_train_config, running, unwrap
 
 CONFIG = ROOT / 'configs' / 'msta_tiny_shapes.py'
 HALVES = ('base', 'novel')
@@ -189,8 +189,7 @@ class Demo:
                 **self.options,
             },
         )
-        runner, watch = self._runner(make_train_config(args), 'training')
-        with closing(watch.bar):
+        with self._running(make_train_config(args), 'training') as (runner, watch):
             runner.train()
         result.curves[seed] = watch.curve
         result.trainable = unwrap(runner.model).backbone.num_parameters()
@@ -216,9 +215,8 @@ class Demo:
             dump=None,
             cfg_options=options,
         )
-        runner, watch = self._runner(make_test_config(args), f'testing {half}')
-        unwrap(runner.model).init_weights()
-        with closing(watch.bar):
+        with self._running(make_test_config(args), f'testing {half}') as (runner, watch):
+            unwrap(runner.model).init_weights()
             metrics = runner.test()
         names = read_labels(labels)
         truth, right = np.array(watch.truth), np.equal(watch.truth, watch.predicted)
@@ -228,15 +226,16 @@ class Demo:
     def _list(self, name: str) -> str:
         return str(self.data / f'{name}.txt')
 
-    def _runner(self, cfg: Config, title: str) -> tuple[Any, _Watch]:
+    @contextmanager
+    def _running(self, cfg: Config, title: str) -> Iterator[tuple[Any, _Watch]]:
         cfg.log_level = 'WARNING'
         # Runners made within one second would otherwise share a name, and with it their logs.
         cfg.experiment_name = f'demo_{time.time_ns()}'
         import_modules_from_strings(**cfg.custom_imports)
         watch = _Watch(self.bar(title))
-        runner = build_runner(cfg)
-        runner.register_hook(watch)
-        return runner, watch
+        with closing(watch.bar), running(cfg) as runner:
+            runner.register_hook(watch)
+            yield runner, watch
 
 
 def _tqdm_bar(title: str) -> Any:

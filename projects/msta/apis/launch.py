@@ -8,6 +8,8 @@ import gc
 import os
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ def _train(cfg: Config, args: argparse.Namespace) -> None:
         use_mixed_precision(cfg)
     join_processes(cfg)
     try:
-        build_runner(cfg).train()
+        with running(cfg) as runner:
+            runner.train()
     finally:
         _restore_signals()
 
@@ -58,10 +61,10 @@ def test(args: argparse.Namespace) -> dict[str, float]:
     _launch_environment(args)
     _import_parts(cfg)
     join_processes(cfg)
-    runner = build_runner(cfg)
-    # The Runner initialises weights only before training; the frozen foundation needs its own.
-    unwrap(runner.model).init_weights()
-    metrics = runner.test()
+    with running(cfg) as runner:
+        # The Runner initialises weights only before training; the frozen foundation needs its own.
+        unwrap(runner.model).init_weights()
+        metrics = runner.test()
     if args.dump is not None and runner.rank == 0:
         Path(_partial(args.dump)).replace(args.dump)
     return metrics
@@ -250,12 +253,51 @@ def _leave_processes() -> None:
     gc.collect()
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build the Runner a config asks for (``runner_type``), by default MMEngine's."""
+@contextmanager
+def running(cfg: Config) -> Iterator[Runner]:
+    """The Runner that a config asks for (``runner_type``; MMEngine's), with an end to its work.
+
+    The workers that its loaders keep over epochs are ended. Left to the garbage collector, they may
+    not hear of it, as the queue to them is collected too, and each is waited for in vain for 5 s.
+    """
     from mmaction.registry import RUNNERS
     from mmengine.runner import Runner
 
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    _format_once()
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        yield runner
+    finally:
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            kept = getattr(getattr(loop, 'dataloader', None), '_iterator', None)
+            if kept is not None:
+                kept._shutdown_workers()
+
+
+class _Once:
+    """MMEngine's ``FormatCode``, which keeps what it laid out last.
+
+    A Runner has its config laid out as Python some five times, and again at each checkpoint; yapf
+    takes a second or two each time.
+    """
+
+    def __init__(self, lay_out: Callable[..., tuple[str, bool]]) -> None:
+        self.lay_out = lay_out
+        self.asked: tuple[str, str] | None = None
+        self.given = ('', False)
+
+    def __call__(self, text: str, **options: Any) -> tuple[str, bool]:
+        if self.asked != (text, repr(options)):
+            self.given = self.lay_out(text, **options)
+            self.asked = text, repr(options)
+        return self.given
+
+
+def _format_once() -> None:
+    from mmengine.config import config
+
+    if not isinstance(config.FormatCode, _Once):
+        config.FormatCode = _Once(config.FormatCode)
 
 
 def unwrap(model: Any) -> Any:

@@ -47,7 +47,7 @@ def evaluate(args: argparse.Namespace) -> None:
 def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
-    from ..apis.launch import build_runner, join_processes, make_test_config, unwrap
+    from ..apis.launch import join_processes, make_test_config, running, unwrap
 
     started = time.perf_counter()
     result = Path(job['result'])
@@ -71,10 +71,10 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
         import_modules_from_strings(**cfg.custom_imports)
     if number == 0:
         join_processes(cfg)
-    runner = build_runner(cfg)
-    model = unwrap(runner.model)
-    model.init_weights()
-    runner.test()
+    with running(cfg) as runner:
+        model = unwrap(runner.model)
+        model.init_weights()
+        runner.test()
     if runner.rank == 0:
         content = json.loads(measured.read_text(encoding='utf-8'))
         content |= {

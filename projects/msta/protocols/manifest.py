@@ -28,7 +28,8 @@ _PACKAGES = (
     'numpy',
     'decord',
 )
-# Where things lie and how fast they are read does not change a result.
+# Where things lie and how fast they are read is no part of a recipe. (Each worker draws its own
+# random views, so another number of workers gives others, as another seed would.)
 _PLACES = frozenset(
     [
         'ann_file',
