@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config, config
 from yapf.yapflib.yapf_api import FormatCode
 
-from projects.msta.apis import cli, launch
+from projects.msta.apis import cli, launch, runners
 from tools import test as test_tool
 from tools import train as train_tool
 
@@ -123,8 +123,8 @@ def threads():
 def say():
     print('threads of the group:', threads())
 
-from projects.msta.apis import launch
-running = launch.running
+from projects.msta.apis import launch, runners
+running = runners.running
 @contextlib.contextmanager
 def watched(cfg):
     try:
@@ -132,7 +132,7 @@ def watched(cfg):
             yield runner
     finally:
         print('threads at work:', threads() > 0)
-launch.running = watched
+launch.running = runners.running = watched
 
 kind, *sys.argv[1:] = sys.argv[1:]
 if kind == 'protocol':
@@ -203,7 +203,7 @@ def test_a_config_is_laid_out_once_while_it_stays(experiment, tmp_path, monkeypa
     monkeypatch.setattr(config, 'FormatCode', lay_out)
     cfg = cli.read_config(experiment.fixed)
     cfg.work_dir = str(tmp_path)
-    with launch.running(cfg):  # which logs it and writes it down
+    with runners.running(cfg):  # which logs it and writes it down
         cfg.log_level = 'ERROR'
         plain = FormatCode(Config(cfg.to_dict(), format_python_code=False).pretty_text, **PEP8)[0]
         asked.clear()

@@ -20,7 +20,8 @@ from ..datasets.shapes import Recipe, make_shapes
 from ..files import write_json
 from ..labels import read_labels
 from .cli import ROOT
-from .launch import make_test_config, make_train_config, running, unwrap
+from .launch import make_test_config, make_train_config
+from .runners import running, unwrap
 
 CONFIG = ROOT / 'configs' / 'msta_tiny_shapes.py'
 HALVES = ('base', 'novel')

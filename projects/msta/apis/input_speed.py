@@ -113,9 +113,9 @@ def measure_workers(
                 rate = read / (time.perf_counter() - started)
                 name = f'{workers} worker{"s" * (workers > 1)}, prefetch {prefetch}'
                 rates.setdefault(name, []).append(rate)
-    first, *_ = (statistics.median(values) for values in rates.values())
+    ratios = relative(rates, next(iter(rates)))
     return {
-        side: {'clips/s': (rate := statistics.median(values)), 'ratio': rate / first}
+        side: {'clips/s': statistics.median(values), 'ratio': ratios[side]}
         for side, values in rates.items()
     }
 

@@ -47,7 +47,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
-    from ..apis.launch import join_processes, make_test_config, running, unwrap
+    from ..apis.launch import make_test_config
+    from ..apis.runners import running, unwrap
 
     started = time.perf_counter()
     result = Path(job['result'])
@@ -69,8 +70,6 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
             evaluator.update(labels=_class_names(cfg), out_file=str(measured))
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
-    if number == 0:
-        join_processes(cfg)
     with running(cfg) as runner:
         model = unwrap(runner.model)
         model.init_weights()
