@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(cfg: Config) -> Iterator[Runner]:
-    """The Runner that a config asks for (``runner_type``; MMEngine's), with an end to its work.
+    """The Runner that a config asks for (``runner_type``, else MSTARunner); its work gets an end.
 
     With a launcher it is one of many, where need be in a group of processes that is joined here.
     The workers that its loaders keep over epochs are ended. Left to the garbage collector, they may
     not hear of it, as the queue to them is collected too, and each is waited for in vain for 5 s.
     """
     from mmaction.registry import RUNNERS
-    from mmengine.runner import Runner
 
     from ..engine.interruption import restore_signals
+    from ..engine.runner import MSTARunner
 
     _join_processes(cfg)
     _format_once()
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else MSTARunner.from_cfg(cfg)
     try:
         yield runner
     finally:
