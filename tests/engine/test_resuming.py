@@ -6,7 +6,7 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader, TensorDataset
 
 from projects.msta.engine.resuming import ScheduleError
-from projects.msta.engine.runner import BatchError, MSTARunner
+from projects.msta.engine.runner import MSTARunner, StartError
 
 SCHEDULE = dict(type='WarmupUnshiftedCosineLR', warmup=1, convert_to_iter_based=True)
 _runs = iter(range(1000))
@@ -121,7 +121,7 @@ def test_the_end_follows_the_epochs_unless_set(tmp_path, capsys):
 
 
 def test_no_step_is_an_error_and_few_are_a_warning(tmp_path, capsys):
-    with pytest.raises(BatchError, match=r'3 training videos do not fill one batch of 4.*=3 or'):
+    with pytest.raises(StartError, match=r'3 training videos do not fill one batch of 4.*=3 or'):
         train(tmp_path, videos=3, batch=4)
     train(tmp_path, videos=8, batch=4, epochs=2)
     said = capsys.readouterr().out

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmaction.registry import RUNNERS
+from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
+from ..spelling import did_you_mean
 from .resuming import check_optimizer, continue_with, flatten, settings_of
 
 # Below this many steps an epoch, the recipes' warm-up and rate hardly train anything.
 _FEW_STEPS = 5
 
 
-class BatchError(ValueError):
-    """Videos and batch do not give a single step."""
+class StartError(ValueError):
+    """A training that cannot do what it is set to."""
+
+
+def _unwrap(model: Any) -> Any:
+    return model.module if is_model_wrapper(model) else model
 
 
 class _Console(logging.Filter):
@@ -58,10 +66,12 @@ class MSTARunner(Runner):
             self._console.open = True
             for line in self._summary(training=fn_name == 'before_train'):
                 self.logger.info(line)
+        elif fn_name == 'before_run':
+            self._check_best()
         super().call_hook(fn_name, **kwargs)
 
     def _summary(self, training: bool) -> list[str]:
-        model = self.model.module if is_model_wrapper(self.model) else self.model
+        model = _unwrap(self.model)
         counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
         trained = sum(number for number, requires_grad in counts if requires_grad)
         device = next((str(p.device) for p in model.parameters()), 'cpu')
@@ -84,6 +94,48 @@ class MSTARunner(Runner):
             lines.append(f'epochs: {self.epoch + 1} to {loop.max_epochs}, in {self.work_dir}')
         return lines
 
+    def _check_best(self) -> None:
+        """Refuse to save the best by what validation does not give, before the first epoch."""
+        wanted = [
+            name
+            for hook in self.hooks
+            if isinstance(hook, CheckpointHook) and hook.save_best
+            for name in hook.key_indicators
+            if name != 'auto'
+        ]
+        if not wanted or not isinstance(self._val_loop, BaseLoop):
+            return
+        names = self._metric_names()
+        for name in wanted:
+            if names and name not in names:
+                raise StartError(
+                    f'default_hooks.checkpoint.save_best={name!r}{did_you_mean(name, names, 0.4)}: '
+                    f'validation gives {", ".join(names)}, and no other metric'
+                )
+
+    def _metric_names(self) -> list[str]:
+        """The names of what validation gives, from an evaluation of a made-up video."""
+        classes = len(getattr(_unwrap(self.model), 'labels', None) or '12')
+        sample = {'pred_score': torch.eye(classes)[0], 'gt_label': torch.tensor([0])}
+        sections = copy.deepcopy(self.cfg.get('val_evaluator') or [])
+        for section in sections if isinstance(sections, list) else [sections]:
+            section.pop('out_file', None)
+        try:
+            evaluator = self.build_evaluator(sections)
+            evaluator.process([sample | {'pred_label': torch.tensor([0])}])
+            return list(evaluator.evaluate(1))
+        except Exception as error:  # of a metric that wants more: its names cannot be told
+            self.logger.debug(f'the metrics of val_evaluator are not known yet: {error!r}')
+            return []
+
+    def load_or_resume(self) -> None:
+        """Read the foundation's weights where no training has done so, then a checkpoint."""
+        if not isinstance(self._train_loop, BaseLoop) and not self._has_loaded:
+            init_weights = getattr(_unwrap(self.model), 'init_weights', None)
+            if init_weights is not None:
+                init_weights()
+        super().load_or_resume()
+
     def build_train_loop(self, loop: Any) -> Any:
         """Build the loop; check that its data set gives steps."""
         built = super().build_train_loop(loop)
@@ -98,7 +150,7 @@ class MSTARunner(Runner):
             return
         share = f'{batch}' + (f' in each of {processes} processes' if processes > 1 else '')
         if not len(loader):
-            raise BatchError(
+            raise StartError(
                 f'{videos} training videos do not fill one batch of {share}, and drop_last leaves '
                 'out what is not full: there would be no step, and nothing would be trained. Set '
                 f'train_dataloader.batch_size={max(videos // processes, 1)} or less, or '
@@ -143,8 +195,8 @@ class MSTARunner(Runner):
                 else ('the rest is trained at its last value')
             )
             self.logger.warning(
-                f'the schedule ends at epoch {last:g}, training at {loop.max_epochs}: {lost}. Leave '
-                '`end` out of param_scheduler, and it follows train_cfg.max_epochs'
+                f'the schedule ends at epoch {last:g}, training at {loop.max_epochs}: {lost}. '
+                'Leave `end` out of param_scheduler, and it follows train_cfg.max_epochs'
             )
         return built
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from ..archives import find_checkpoint
 from ..locks import locked
 from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
 from .config_check import check_parts
-from .runners import running, unwrap
+from .runners import running
+from .start import check_files, folder_of_success
 
 
 def train(
@@ -70,11 +72,13 @@ def train(
         launcher=launcher,
     )
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    check_files(cfg, training=True)
     if not _is_first(launcher):
         _train(cfg, amp)
         return
-    lock = Path(cfg.work_dir) / '.training.lock'
-    with locked(lock, 'is being trained in (name another --work-dir, or wait)'):
+    folder = Path(cfg.work_dir)
+    taken = 'is being trained in (name another --work-dir, or wait)'
+    with folder_of_success(folder), locked(folder / '.training.lock', taken):
         _train(cfg, amp)
 
 
@@ -82,7 +86,7 @@ def _train(cfg: Config, amp: bool) -> None:
     import_parts(cfg)
     if amp:
         use_mixed_precision(cfg)
-    with running(cfg) as runner:
+    with enough_memory(cfg), running(cfg) as runner:
         runner.train()
 
 
@@ -123,10 +127,9 @@ def test(
         launcher=launcher,
     )
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    check_files(cfg, training=False)
     import_parts(cfg)
     with running(cfg) as runner:
-        # The Runner initialises weights only before training; the frozen foundation needs its own.
-        unwrap(runner.model).init_weights()
         metrics = runner.test()
     if dump is not None and runner.rank == 0:
         _partial(dump).replace(dump)
@@ -263,6 +266,35 @@ def import_parts(cfg: Config) -> None:
     if imports:
         import_modules_from_strings(**imports)
     check_parts(cfg)
+
+
+class MemoryBudgetError(RuntimeError):
+    """A step needs more memory than there is."""
+
+
+@contextmanager
+def enough_memory(cfg: Config) -> Iterator[None]:
+    """Say of an error for lack of memory what the batch was, and what to try.
+
+    Raises:
+        MemoryBudgetError: In the place of torch's error, or Python's.
+    """
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        gpu = isinstance(error, torch.OutOfMemoryError)
+        held = torch.cuda.max_memory_allocated() / 2**30 if gpu else 0
+        batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
+        raise MemoryBudgetError(
+            ('the GPU' if gpu else 'the machine')
+            + f' has too little memory for a step of {batch} videos'
+            + (f' (it held {held:.1f} GiB)' if gpu else '')
+            + f'. Try, in this order: --amp; model.backbone.recompute=True (less memory, more '
+            f'time); train_dataloader.batch_size={max(batch // 2, 1)} with '
+            'optim_wrapper.accumulative_counts=2 (the same step in two parts)'
+        ) from error
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
@@ -15,6 +17,9 @@ from .config import ConfigError
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
+
+
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -31,6 +36,11 @@ def running(cfg: Config) -> Iterator[Runner]:
     from ..engine.runner import MSTARunner
 
     _join_processes(cfg)
+    # MMEngine shares logger, history and pictures between Runners of one name and second.
+    number = next(_numbers)
+    if number:
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}-{number}'
     _format_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else MSTARunner.from_cfg(cfg)
     try:
