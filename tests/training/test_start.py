@@ -1,5 +1,6 @@
 """What is missing is said before torch is loaded, and a start that fails leaves nothing."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
