@@ -12,6 +12,7 @@ transforms in ``datasets``.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -140,3 +141,38 @@ _WORK_AROUNDS: dict[str, tuple[Callable[[], bool], str]] = {
         'are switched off (discuss.huggingface.co/t/174317)',
     ),
 }
+
+
+# ---------------------------------------------------------------------- reading configs
+
+
+def quote_config_paths() -> None:
+    """Let a config lie in a folder whose name has a quote; further calls do nothing more.
+
+    MMEngine pastes the path of a config as it is between the quotes that stand around
+    ``{{ fileDirname }}`` there.
+    """
+    from mmengine.config import Config
+
+    if 'mmengine config paths' in _in_force:
+        return
+    Config._substitute_predefined_vars = staticmethod(_substitute_quoted)
+    _in_force['mmengine config paths'] = (
+        'quotes in the path of a config are escaped where the config names it '
+        '(open-mmlab/mmcv#348 substitutes it as plain text)'
+    )
+
+
+def _substitute_quoted(filename: str, temp_config_name: str) -> None:
+    path = Path(filename)
+    values = {
+        'fileDirname': str(path.parent),
+        'fileBasename': path.name,
+        'fileBasenameNoExtension': path.stem,
+        'fileExtname': path.suffix,
+    }
+    text = path.read_text(encoding='utf-8')
+    for key, value in values.items():
+        escaped = re.sub(r'([\\\'"])', r'\\\1', value) if path.suffix == '.py' else value
+        text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', lambda _, escaped=escaped: escaped, text)
+    Path(temp_config_name).write_text(text, encoding='utf-8')

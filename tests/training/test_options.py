@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from projects.msta.training.config import merge_options
+from projects.msta.training.config import merge_options, read_config
 from projects.msta.training.options import option_values, read_value
 
 AS_GIVEN = [
@@ -95,3 +95,15 @@ def test_options_are_read_against_the_config_at_their_path():
     }
     merge_options(cfg, options)
     assert cfg.model.template == 'one, two {}' and cfg.param_scheduler[0].end == '9'
+
+
+@pytest.mark.parametrize('folder', ["it's here", 'a "b"', 'back\\slash \\1', 'plain'])
+def test_a_config_may_lie_in_any_folder(folder, tmp_path):
+    place = tmp_path / folder
+    place.mkdir()
+    (place / 'base.py').write_text("labels = '{{ fileDirname }}/labels.txt'\n")
+    (place / 'child.py').write_text(
+        '_base_ = \'base.py\'\nname = "{{fileBasenameNoExtension}} {{ fileDirname }}"\n'
+    )
+    cfg = read_config(place / 'child.py')
+    assert cfg.labels == f'{place}/labels.txt' and cfg.name == f'child {place}'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import compat
 from ..paths import CONFIGS, ROOT
 from ..spelling import similar
 from .config_check import ConfigError, check_options, check_settings
@@ -28,6 +29,7 @@ def read_config(config: str | Path) -> Config:
     from mmengine.config import Config
 
     path = find_config(config)
+    compat.quote_config_paths()
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is Python: anything can happen in it
