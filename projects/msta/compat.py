@@ -174,5 +174,6 @@ def _substitute_quoted(filename: str, temp_config_name: str) -> None:
     text = path.read_text(encoding='utf-8')
     for key, value in values.items():
         escaped = re.sub(r'([\\\'"])', r'\\\1', value) if path.suffix == '.py' else value
-        text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', lambda _, escaped=escaped: escaped, text)
+        # In a replacement a backslash stands for itself only if doubled.
+        text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', escaped.replace('\\', r'\\'), text)
     Path(temp_config_name).write_text(text, encoding='utf-8')
