@@ -137,10 +137,11 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, (KeyError, TypeError)) and _raised_in(error, ('mmengine.registry',)):
         # Of a part that its parent builds: an unknown type, or an argument that it does not take.
         return f'a setting of the config is not known: {error.args[0]}'.split(' More details')[0]
-    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
-        where = 'the machine' if isinstance(error, MemoryError) else 'the GPU'
-        reason = message.strip().splitlines()[:1] or ['no more is free']
-        return f'{where} has too little memory ({reason[0]})'
+    if type(error).__name__ == 'OutOfMemoryError':
+        return f'the GPU has too little memory ({message.splitlines()[0]})'
+    # On a CPU, torch raises a plain RuntimeError, with nothing else to tell it by.
+    if isinstance(error, MemoryError) or "can't allocate memory" in message:
+        return f'the machine has too little memory ({(message or "RAM").splitlines()[0]})'
     if isinstance(error, RuntimeError) and _lost_process(message):
         return 'another process of this run has ended, as its launcher says: no going on without it'
     return None

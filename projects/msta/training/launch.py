@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..archives import find_checkpoint
 from ..locks import locked
 from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
 from .config_check import check_parts
+from .memory import enough_memory
 from .runners import running
 from .start import check_files, folder_of_success
 
@@ -266,35 +266,6 @@ def import_parts(cfg: Config) -> None:
     if imports:
         import_modules_from_strings(**imports)
     check_parts(cfg)
-
-
-class MemoryBudgetError(RuntimeError):
-    """A step needs more memory than there is."""
-
-
-@contextmanager
-def enough_memory(cfg: Config) -> Iterator[None]:
-    """Say of an error for lack of memory what the batch was, and what to try.
-
-    Raises:
-        MemoryBudgetError: In the place of torch's error, or Python's.
-    """
-    import torch
-
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        gpu = isinstance(error, torch.OutOfMemoryError)
-        held = torch.cuda.max_memory_allocated() / 2**30 if gpu else 0
-        batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
-        raise MemoryBudgetError(
-            ('the GPU' if gpu else 'the machine')
-            + f' has too little memory for a step of {batch} videos'
-            + (f' (it held {held:.1f} GiB)' if gpu else '')
-            + f'. Try, in this order: --amp; model.backbone.recompute=True (less memory, more '
-            f'time); train_dataloader.batch_size={max(batch // 2, 1)} with '
-            'optim_wrapper.accumulative_counts=2 (the same step in two parts)'
-        ) from error
 
 
 def use_mixed_precision(cfg: Config) -> None:
