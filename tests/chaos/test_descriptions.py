@@ -14,7 +14,8 @@ import pytest
 
 from projects.msta.apis import cli as tools_cli
 from projects.msta.apis import launch
-from projects.msta.descriptions import Descriptions, cache, cli, write_descriptions
+from projects.msta.commands import gen_descriptions
+from projects.msta.descriptions import Descriptions, cache, write_descriptions
 from tests.chaos.processes import Course, in_child
 from tests.descriptions.conftest import KEY, start_tool
 from tests.descriptions.server import LanguageModelServer
@@ -37,7 +38,7 @@ def run(tmp_path, server, monkeypatch):
     labels = tmp_path / 'labels.txt'
     labels.write_text('\n'.join(CLASSES))
     usual = ['--labels', labels, '--out', tmp_path / 'out.json', '--model', 'writer',
-             '--base-url', server.url, '--first-delay', '0.01']  # fmt: skip
+             '--base-url', server.url]  # fmt: skip
 
     def call(*arguments: object, usual=usual, before: Callable[[], object] = int):
         log = tmp_path / 'log'
@@ -45,7 +46,7 @@ def run(tmp_path, server, monkeypatch):
 
         def task() -> int:
             before()
-            return cli.main([str(argument) for argument in [*usual, *arguments]])
+            return gen_descriptions.main([str(argument) for argument in [*usual, *arguments]])
 
         return in_child(task, log, 60), log.read_text()
 
@@ -100,7 +101,7 @@ CACHES: dict[str, tuple[Callable[[Path], object], str]] = {
     'read-only': (_ours(lambda path: path.chmod(0o444)), 'readonly database; make it and its'),
     'no permission': (_ours(lambda path: path.chmod(0)), 'readonly database; make it and its'),
     'of a newer version': (_ours(_sqlite('PRAGMA user_version = 7')), 'form 7, here 1'),
-    'of an older version': (_ours(_sqlite('DROP TABLE batches')), 'another version'),
+    'of an older version': (_ours(_sqlite('DROP TABLE dialects')), 'another version'),
     "another program's": (_sqlite('CREATE TABLE notes (text)'), 'another program .it has notes'),
     "another program's, numbered alike": (
         _sqlite('CREATE TABLE notes (text)', 'PRAGMA user_version = 1'),
@@ -173,7 +174,7 @@ def test_two_runs_on_one_output(chaos, server, tmp_path):
         second = start_tool(server.url, 'hmdb51', tmp_path / 'out.json')
         _, said = second.communicate(timeout=60)
         server.behaviour.latency_sec = 0.0
-        assert second.returncode == 1 and 'Traceback' not in said
+        assert second.returncode == 2 and 'Traceback' not in said
         assert f'has a run that writes out.json, started by process {first.pid}' in said
         assert 'give another --out' in said
         first.communicate(timeout=120)

@@ -6,26 +6,28 @@ import pytest
 
 from projects.msta.descriptions.dialect import Parameters
 from projects.msta.descriptions.forms import Demand
-from projects.msta.descriptions.gate import judge
 from projects.msta.descriptions.plan import make_plan
 from projects.msta.descriptions.prompts import (
-    PROMPT_HASH,
     PROMPT_VERSION,
+    Prompts,
     build_correction,
-    build_messages,
     nearest_names,
 )
+from projects.msta.descriptions.quality import judge
 from projects.msta.descriptions.schema import DescriptionError
+from projects.msta.descriptions.subject import read_subject
 from projects.msta.labels import read_labels
+
+PROMPTS = Prompts(read_subject())
 
 
 def prompt(label, num=2, style='published', context=77, others=()):
-    return build_messages(Demand(label, num, style, context), others)[1]['content']
+    return PROMPTS.messages(Demand(label, num, style, context), others)[1]['content']
 
 
 def test_the_prompt_version_goes_with_its_text():
     # A change of the prompts needs a new version, and a new pair here.
-    assert (PROMPT_VERSION, PROMPT_HASH) == ('1', 'cced23ec307ccb74')
+    assert (PROMPT_VERSION, PROMPTS.hash) == ('1', 'cced23ec307ccb74')
 
 
 @pytest.mark.parametrize('style', ['published', 'short', 'free'])
@@ -72,7 +74,7 @@ def test_similar_classes_are_named():
 
 
 def test_a_correction_quotes_the_answer_and_the_reasons():
-    messages = build_messages(Demand('run', 2, 'published', 77))
+    messages = PROMPTS.messages(Demand('run', 2, 'published', 77))
     again = build_correction(messages, 'x' * 9000, ['spatial description 1 is empty'], 2)
     assert again[:2] == messages
     assert again[2] == {'role': 'assistant', 'content': 'x' * 4000}

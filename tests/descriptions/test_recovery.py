@@ -98,7 +98,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_twice(server, tmp_path):
         before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip
     _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert stderr.splitlines()[-1].startswith('error: ')
     assert 'free some disk space' in stderr
     assert 'Traceback' not in stderr

@@ -1,13 +1,17 @@
-"""Read and write description files: one file of this project's, or the published pair."""
+"""Description files: this project's own form, and the published pair of files, index by class."""
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from projects.msta.descriptions.files import load_json
-from projects.msta.descriptions.schema import (
+from ..files import write_json
+from ..labels import humanize_label, read_labels
+from ..tokenizer import count_tokens
+from .schema import (
     FORMAT,
     DescriptionError,
     DescriptionFile,
@@ -15,9 +19,6 @@ from projects.msta.descriptions.schema import (
     DescriptionWarning,
     find_problems,
 )
-from projects.msta.files import write_json
-from projects.msta.labels import humanize_label, read_labels
-from projects.msta.tokenizer import count_tokens
 
 Source = str | Path | Sequence[str | Path]
 _SHOWN = 5
@@ -132,6 +133,39 @@ def write_descriptions(path: str | Path, descriptions: Descriptions) -> None:
     write_json(path, packed, indent=1)
 
 
+def export_published(
+    descriptions: Descriptions, folder: str | Path, name: str
+) -> tuple[Path, Path]:
+    """Write ``<N>_s_description_<name>.json`` and ``<N>_t_description_<name>.json``.
+
+    Raises:
+        DescriptionError: no descriptions to write.
+    """
+    if not descriptions.names:
+        raise DescriptionError('there are no descriptions to export')
+    paths = []
+    for letter, column in (('s', descriptions.spatial), ('t', descriptions.temporal)):
+        path = Path(folder) / f'{len(column[0])}_{letter}_description_{name}.json'
+        write_json(path, {str(index): texts for index, texts in enumerate(column)}, indent=4)
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def load_json(path: str | Path) -> Any:
+    """Parse a UTF-8 JSON file; repeated keys are an error, not a choice of the last.
+
+    Raises:
+        DescriptionError: no such file, or no JSON.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding='utf-8-sig')
+        return json.loads(text, object_pairs_hook=_unique_keys)
+    except FileNotFoundError:
+        raise DescriptionError(f'no description file {str(path)!r}') from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DescriptionError(f'{path} cannot be read as JSON: {error}') from None
+
+
 def describe_source(source: Source) -> str:
     return str(source) if isinstance(source, (str, Path)) else ' + '.join(map(str, source))
 
@@ -145,6 +179,15 @@ def over_context(descriptions: Descriptions, context_length: int) -> list[tuple[
         for text in [*spatial, *temporal]
         if (tokens := count_tokens(text)) > context_length
     ]
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'key {twice!r} appears twice')
+    return result
 
 
 def _warn_over_context(descriptions: Descriptions, context_length: int, origin: str) -> None:
