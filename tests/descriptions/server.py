@@ -295,7 +295,7 @@ def packed(text: str, form: str) -> dict:
     return {
         'text': {'content': text},
         'list': {'content': [{'type': 'thinking', 'thinking': [{'type': 'text', 'text': draft}]},
-                             {'type': 'text', 'text': text[:9]}, {'type': 'text', 'text': text[9:]}]},
+                             *({'type': 'text', 'text': part} for part in (text[:9], text[9:]))]},
         'reasoning': {'content': text, 'reasoning_content': draft},
         'misfiled': {'content': None, 'reasoning_content': text},
         'thoughts': {'content': '', 'reasoning': f'Let me see: {text}'},

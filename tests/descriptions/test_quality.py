@@ -80,7 +80,7 @@ def test_every_fault_is_turned_down(kind, num):
         ({'spatial': ['a red cup', 'applying the eye makeup']}, None),
         (
             {'spatial': ['a red cup', 'an apply eye makeup video']},
-            'merely repeats the name of the class',
+            'merely repeats the name',
         ),
         ({'spatial': ['a red cup', '**bold** cup on table']}, 'markup'),
         ({'spatial': ['a red cup', 'a cup... on a table']}, 'markup'),

@@ -52,16 +52,16 @@ def test_a_longer_label_list_asks_only_for_what_is_new(tool, server, labels):
 
 @pytest.mark.parametrize('kind', [*CONNECTION_FAULTS, 'mixed'])
 def test_every_connection_fault_is_overcome(tool, server, kind):
-    kinds = CONNECTION_FAULTS if kind == 'mixed' else (kind,)
-    server.behaviour.connection_faults = 0.3
-    server.behaviour.connection_kinds = kinds
+    mixed = kind == 'mixed'
+    server.behaviour.connection_faults = 0.3 if mixed else 0.0
+    server.behaviour.connection_kinds = CONNECTION_FAULTS if mixed else (kind,)
     server.behaviour.faults_left = 2
     # Short only where it must pass: on a busy machine good answers take their time, too.
     ran = tool('--timeout', '1' if kind in ('hang', 'mixed') else '30')
     assert ran.status == 0, ran.out + ran.err
     outcomes = server.outcomes()
     assert outcomes.count('good') >= 4
-    assert len(outcomes) >= 6
+    assert outcomes[:2] == [kind] * 2 or mixed
 
 
 @pytest.mark.parametrize('kind', CONTENT_FAULTS)
@@ -122,7 +122,7 @@ def test_one_class_can_be_asked_again(tool, server):
     assert server.outcomes('abseiling') == ['good', 'good']
     assert len(server.outcomes()) == 5
     ran = tool('--refresh', 'absailing')
-    assert ran.status == 1
+    assert ran.status == 2
     assert "did you mean 'abseiling'?" in ran.err
 
 
@@ -138,18 +138,20 @@ def test_tries_are_bounded(tool, server):
 @pytest.mark.parametrize(
     ('status', 'details', 'advice'),
     [
+        (402, {}, 'no credit left'),
         (401, {'code': 'invalid_api_key'}, 'check the key in the environment variable OPENAI_API_'),
         (403, {}, 'check the key'),
         (404, {'code': 'model_not_found'}, "check --model 'writer' .*the endpoint offers: writer"),
         (400, {'code': 'invalid_model', 'param': 'model'}, "check --model 'writer'"),
         (429, {'code': 'insufficient_quota'}, 'no credit left'),
-        (429, {'headers': {'Retry-After': '3600'}}, 'asks to come back in 3600 s'),
+        (429, {'headers': {'Retry-After': '3600'}}, r'asks to come back later .Retry-After: 3600'),
     ],
 )
 def test_hopeless_errors_stop_at_once(tool, server, status, details, advice):
     server.behaviour.status = {'status': status, 'message': 'No.', **details}
     ran = tool()
-    assert ran.status == 1
+    # What the user can set is wrong usage; what the endpoint lacks is not.
+    assert ran.status == (1 if status in (402, 429) else 2)
     assert server.outcomes() == [str(status)]
     assert 'error: ' in ran.err
     assert re.search(advice, ran.err)
@@ -161,7 +163,7 @@ def test_an_endpoint_that_fails_in_the_middle_keeps_what_it_gave(tool, server, t
     server.behaviour.status = {'status': status, 'message': 'No more.'}
     server.behaviour.status_from = 20
     ran = tool('--labels', 'hmdb51', '--retries', '1', '--concurrency', '4')
-    assert ran.status == 1
+    assert ran.status == (2 if status == 401 else 1)
     given = server.outcomes().count('good')
     assert 20 <= given < 25
     assert f'{given} of 51 classes have their descriptions' in ran.out
@@ -183,9 +185,12 @@ def test_a_content_filter_costs_only_its_class(tool, server):
 
 def test_nothing_listens(tool, tmp_path):
     url = 'http://127.0.0.1:9/v1'
-    ran = tool('--base-url', url, '--out', tmp_path / 'o.json', '--retries', '1')
-    assert ran.status == 1
+    ran = tool('--base-url', url, '--out', tmp_path / 'o.json')
+    assert ran.status == 2
     assert f'no connection to {url}' in ran.err
+    assert 'is the server running' in ran.err
+    # Long before ten retries have passed.
+    assert ran.out.startswith('3 requests (2 retries')
     assert not (tmp_path / 'o.json').exists()
 
 
@@ -235,7 +240,7 @@ class TestDialects:
 
 def test_400_classes_with_faults_in_a_third_of_the_requests(tool, server, tmp_path):
     server.behaviour.connection_faults = 0.15
-    server.behaviour.content_faults = 0.15
+    server.behaviour.content_faults = 0.3
     server.behaviour.hang_sec = 4.0
     out = tmp_path / 'k400.json'
     options = ('--labels', 'kinetics400', '--out', out, '--concurrency', '32', '--timeout', '3')
@@ -246,7 +251,7 @@ def test_400_classes_with_faults_in_a_third_of_the_requests(tool, server, tmp_pa
     # More than one good answer only where the first came after the time-out.
     assert outcomes.count('good') >= 400
     assert set(outcomes) == {'good', *CONNECTION_FAULTS, *CONTENT_FAULTS}
-    assert 450 < len(outcomes) < 700
+    assert 550 < len(outcomes) < 800
 
 
 def test_concurrency_is_bounded_and_used(tool, server, tmp_path):

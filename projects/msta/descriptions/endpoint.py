@@ -7,7 +7,6 @@ without credit is not, and nothing is repeated once the user wants to stop.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import openai
 from .credentials import Credentials
 from .dialect import Dialect, Parameters
 from .prompts import answer_schema
-from .reply import Reply, read_reply
+from .reply import Reply, is_bad_model, is_content_refusal, is_without_credit, read_reply, reason
 from .schema import DescriptionError
 
 _MAX_BARREN = 3
@@ -27,7 +26,6 @@ _FIRST_TRIES = 3
 _MAX_PAUSE_SEC = 8.0
 # Statuses by which servers refuse a field of the request; some template errors are a 500.
 _REFUSALS = (400, 415, 422, 500, 501)
-_NO_CREDIT = ('insufficient_quota', 'billing_hard_limit_reached', 'insufficient_balance')
 # Of the client's HTTP library, which is not this project's to import.
 _NEVER_CONNECTED = ('ConnectError', 'ConnectTimeout', 'ProxyError', 'UnsupportedProtocol')
 
@@ -200,7 +198,7 @@ class Endpoint:
         self._reached = True
         if response.status_code == 429:
             await response.aread()
-            if _code(_json(response.text)) in _NO_CREDIT:
+            if is_without_credit(response.text):
                 response.headers['x-should-retry'] = 'false'
 
     def _moved_below_v1(self, status: int) -> bool:
@@ -220,8 +218,8 @@ class Endpoint:
             return False
         if self.dialect != dialect:
             return True
-        adapted = dialect.adapt(_reason(error), error.param, body)
-        unexplained = not (_is_content_refusal(error) or _is_bad_model(error))
+        adapted = dialect.adapt(reason(error), error.param, body)
+        unexplained = not (is_content_refusal(error) or is_bad_model(error))
         if adapted is None and unexplained and not self.proven and error.status_code in (400, 422):
             adapted = dialect.plainer(body)
         if adapted is None or (self.proven and error.status_code >= 500):
@@ -234,12 +232,12 @@ class Endpoint:
         problem, status = self._describe(error), error.status_code
         if status in (401, 403):
             raise EndpointSettingError(f'{problem}: {self.credentials.key_advice()}')
-        if status in (404, 405) or _is_bad_model(error):
+        if status in (404, 405) or is_bad_model(error):
             raise EndpointSettingError(
                 f'{problem}: check --model {self.parameters.model!r} and --base-url '
                 f'{self.credentials.endpoint}{await self._offered_models()}'
             )
-        if status == 402 or (status == 429 and _code(error.body) in _NO_CREDIT):
+        if status == 402 or (status == 429 and is_without_credit(error.body)):
             raise StopRunError(f'{problem}: the account has no credit left')
         wait = error.response.headers.get('retry-after')
         if wait and status in (429, 503):
@@ -270,7 +268,7 @@ class Endpoint:
 
     def _describe(self, error: openai.APIError) -> str:
         if isinstance(error, openai.APIStatusError):
-            text = self.credentials.redact(_reason(error))
+            text = self.credentials.redact(reason(error))
             return f'the endpoint answered {error.status_code}: {text[:300]}'
         if isinstance(error, openai.APITimeoutError) and (
             type(error.__cause__).__name__ not in _NEVER_CONNECTED
@@ -278,35 +276,3 @@ class Endpoint:
             return f'no answer within {self._timeout_sec:g} s'
         cause = self.credentials.redact(str(error.__cause__ or error))
         return f'no connection to {self.credentials.endpoint}: {cause[:200] or "time-out"}'
-
-
-def _reason(error: openai.APIStatusError) -> str:
-    """Return the endpoint's own words, from whatever body it sent."""
-    found: Any = error.body
-    for key in ('error', 'message', 'detail', 'msg'):
-        if isinstance(found, dict) and found.get(key):
-            found = found[key]
-    text = found if isinstance(found, str) else json.dumps(found) if found else error.message
-    return ' '.join(text.split())
-
-
-def _json(text: str) -> Any:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return None
-    return data.get('error', data) if isinstance(data, dict) else None
-
-
-def _code(body: Any) -> str | None:
-    return body.get('code') or body.get('type') if isinstance(body, dict) else None
-
-
-def _is_content_refusal(error: openai.APIStatusError) -> bool:
-    return 'content' in f'{error.code}'
-
-
-def _is_bad_model(error: openai.APIStatusError) -> bool:
-    return f'{error.code}' in ('model_not_found', 'invalid_model') or (
-        error.status_code in (400, 422) and error.param == 'model'
-    )

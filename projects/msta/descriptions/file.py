@@ -151,7 +151,7 @@ def export_published(
     return paths[0], paths[1]
 
 
-def load_json(path: str | Path) -> Any:
+def load_json(path: str | Path, what: str = 'description file') -> Any:
     """Parse a UTF-8 JSON file; repeated keys are an error, not a choice of the last.
 
     Raises:
@@ -161,7 +161,7 @@ def load_json(path: str | Path) -> Any:
         text = Path(path).expanduser().read_text(encoding='utf-8-sig')
         return json.loads(text, object_pairs_hook=_unique_keys)
     except FileNotFoundError:
-        raise DescriptionError(f'no description file {str(path)!r}') from None
+        raise DescriptionError(f'no {what} {str(path)!r}') from None
     except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(f'{path} cannot be read as JSON: {error}') from None
 

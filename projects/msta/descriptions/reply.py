@@ -1,10 +1,14 @@
-"""The part of a chat completion that matters here, read from its JSON body."""
+"""What an endpoint sent back: the answer in a chat completion, or why there is none."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
+import openai
+
 from .credentials import Credentials
+
+_NO_CREDIT = ('insufficient_quota', 'billing_hard_limit_reached', 'insufficient_balance')
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,36 @@ def _misfiled(reasoning: str) -> str:
     except ValueError:
         return ''
     return reasoning if isinstance(answer, dict) and {'spatial', 'temporal'} <= set(answer) else ''
+
+
+def reason(error: openai.APIStatusError) -> str:
+    """Return the endpoint's own words, from whatever body it sent."""
+    found: Any = error.body
+    for key in ('error', 'message', 'detail', 'msg'):
+        if isinstance(found, dict) and found.get(key):
+            found = found[key]
+    text = found if isinstance(found, str) else json.dumps(found) if found else error.message
+    return ' '.join(text.split())
+
+
+def is_without_credit(body: Any) -> bool:
+    """Whether an error's body, or its text, says that the account has no credit left."""
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return False
+        body = body.get('error', body) if isinstance(body, dict) else None
+    return isinstance(body, dict) and (body.get('code') or body.get('type')) in _NO_CREDIT
+
+
+def is_content_refusal(error: openai.APIStatusError) -> bool:
+    """Whether a content filter refused the prompt."""
+    return 'content' in f'{error.code}'
+
+
+def is_bad_model(error: openai.APIStatusError) -> bool:
+    """Whether the endpoint does not have the model."""
+    return f'{error.code}' in ('model_not_found', 'invalid_model') or (
+        error.status_code in (400, 422) and error.param == 'model'
+    )

@@ -86,7 +86,7 @@ def read_subject(source: str | Path = DEFAULT_SUBJECT) -> Subject:
             f'{SUBJECTS_DIR / DEFAULT_SUBJECT}.json'
         )
     try:
-        return Subject.model_validate(load_json(path))
+        return Subject.model_validate(load_json(path, 'file of a subject'))
     except ValidationError as error:
         problems = [f'{".".join(map(str, each["loc"]))}: {each["msg"]}' for each in error.errors()]
         raise DescriptionError(
