@@ -1,1 +1,1 @@
-"""The tools: one module each, with its parser and a thin action that calls the functions below."""
+"""One module per tool: its parser and a thin action that calls the functions below."""

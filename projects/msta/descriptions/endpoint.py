@@ -33,9 +33,13 @@ _NEVER_CONNECTED = ('ConnectError', 'ConnectTimeout', 'ProxyError', 'Unsupported
 class StopRunError(DescriptionError):
     """Asking on is pointless: an endpoint that went away, an account without credit."""
 
+    is_setting = False
+
 
 class EndpointSettingError(StopRunError):
     """Asking on is pointless until the user changes the key, the model or the URL."""
+
+    is_setting = True
 
 
 class GaveUpError(Exception):
