@@ -280,6 +280,18 @@ def test_an_interrupt_finishes_what_is_in_flight(server, tmp_path, number):
     assert not out.exists()
 
 
+def test_an_interrupt_ends_the_retries(server, labels, tmp_path):
+    server.behaviour.status = {'status': 503, 'message': 'Later.'}
+    process = start_tool(server.url, labels, tmp_path / 'out.json', '--retries', '100')
+    while not server.outcomes():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr
+    assert 'run the same command to continue' in stdout
+    assert len(server.outcomes()) <= 2
+
+
 def test_progress_and_price_are_shown(tool):
     ran = tool('--price-in', '1000', '--price-out', '2000')
     assert ran.status == 0

@@ -1,4 +1,4 @@
-"""The arguments of ``tools/gen_descriptions.py``. Nothing but argparse, so that help comes at once."""
+"""Arguments of ``tools/gen_descriptions.py``. Only argparse is imported: help comes at once."""
 
 import argparse
 import json

@@ -1,6 +1,7 @@
 """Description files: this project's own form, and the published pair of files, index by class."""
 
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from .schema import (
 
 Source = str | Path | Sequence[str | Path]
 _SHOWN = 5
+_MANY = 10
+_NAMED = re.compile(r'A videos? of (.*?) generally involves the following step: ', re.IGNORECASE)
 _FORMATS = FORMAT.rstrip('0123456789')
 
 
@@ -67,6 +70,7 @@ def load_descriptions(source: Source, labels: Sequence[str]) -> Descriptions:
             f'{source[0]} holds the temporal descriptions and {source[1]} the spatial ones: '
             'give the spatial file first'
         )
+    _require_order(temporal, names, str(source[1]))
     return Descriptions(names=names, spatial=spatial, temporal=temporal)
 
 
@@ -208,10 +212,10 @@ def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
     if len(exact) < len(found.names):
         twice = next(name for i, name in enumerate(found.names) if exact[name] != i)
         raise DescriptionError(f'{path}: class {twice!r} appears twice')
-    loose = {humanize_label(name).casefold(): index for name, index in exact.items()}
+    loose = {_folded(name): index for name, index in exact.items()}
     if len(loose) < len(exact):
         loose = {}
-    rows = [exact.get(name, loose.get(humanize_label(name).casefold())) for name in names]
+    rows = [exact.get(name, loose.get(_folded(name))) for name in names]
     missing = [repr(name) for name, row in zip(names, rows, strict=True) if row is None]
     if missing:
         raise DescriptionError(
@@ -225,6 +229,38 @@ def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
         temporal=[found.temporal[row] for row in chosen],
         meta=found.meta,
     )
+
+
+def _require_order(temporal: list[list[str]], names: list[str], path: str) -> None:
+    """Reject a label list in another order than the pair's, as far as its sentences tell.
+
+    They name the class, if often in other words; none of the authors' names another class.
+    """
+    labels = {_folded(name): index for index, name in enumerate(names)}
+    found = [
+        match and _folded(match[1]) for texts in temporal for match in map(_NAMED.match, texts[:1])
+    ]
+    wrong = [
+        f'class {index} {names[index]!r} is described as {names[labels[name]]!r}'
+        for index, name in enumerate(found)
+        if name in labels and labels[name] != index
+    ]
+    if wrong:
+        raise DescriptionError(
+            f'{path}: {_join(wrong)}: use the label list, in the order, the file was made for'
+        )
+    named = sum(name is not None for name in found)
+    if named >= _MANY and not any(name in labels for name in found):
+        warnings.warn(
+            f'{path}: none of its {named} sentences names its class as the label list does '
+            f'({found[0]!r} for {names[0]!r}): is it the list the file was made for?',
+            DescriptionWarning,
+            stacklevel=4,
+        )
+
+
+def _folded(name: str) -> str:
+    return humanize_label(name).casefold()
 
 
 def _looks_temporal(column: list[list[str]]) -> bool:
