@@ -49,6 +49,7 @@ class Behaviour:
         hang_sec: how long a hanging request hangs.
         retry_ms: how soon to come back, after a 429 or 5xx that does not say it otherwise.
         refuses_system: what is answered to a system message, with a status of 400.
+        refusal_status: the status of refusals of fields.
         plain: whether refusals are plain text instead of JSON.
         form: how the answer is packed: ``text``, ``list`` (Mistral's parts, thinking first),
             ``reasoning`` (thoughts with a draft beside the answer), ``misfiled`` (the whole answer
@@ -73,6 +74,7 @@ class Behaviour:
     retry_ms: int = 10
     refuses_system: str | None = None
     plain: bool = False
+    refusal_status: int = 400
     form: str = 'text'
 
 
@@ -236,8 +238,9 @@ class Handler(BaseHTTPRequestHandler):
             self.owner.record(name, 'filtered', body, correction)
             self.error(400, 'The prompt was filtered', code='content_filter')
         elif refusal:
-            self.owner.record(name, '400', body, correction)
-            self.error(400, refusal['message'], param=refusal['param'])
+            status = self.behaviour.refusal_status
+            self.owner.record(name, str(status), body, correction)
+            self.error(status, refusal['message'], param=refusal['param'])
         elif fault:
             self.owner.record(name, fault, body, correction)
             self.fail(fault)

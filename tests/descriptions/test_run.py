@@ -211,6 +211,13 @@ class TestDialects:
         assert server.outcomes() == ['400', '400'] + ['good'] * 4
         assert 'response_format' not in server.log[-1]['body']
 
+    def test_an_endpoint_that_refuses_with_a_500(self, tool, server):
+        server.behaviour.refused = {'response_format': 'grammar cannot be compiled'}
+        server.behaviour.refusal_status = 500
+        assert tool().status == 0
+        # Not after ten retries: the client's first three tries, for each of two modes.
+        assert server.outcomes() == ['500'] * 6 + ['good'] * 4
+
     def test_an_endpoint_that_gives_no_reason(self, tool, server):
         server.behaviour.refused = {'json_schema': 'Bad Request'}
         assert tool().status == 0

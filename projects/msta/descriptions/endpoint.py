@@ -92,7 +92,7 @@ class Endpoint:
         self._note = note
         self._schema = answer_schema(num)
         self._slots = asyncio.Semaphore(concurrency)
-        self._reached = False
+        self._patient = False
         self._barren = 0
         self._client = self._connect()
 
@@ -146,18 +146,19 @@ class Endpoint:
             except openai.APIStatusError as error:
                 if self._moved_below_v1(error.status_code) or self._adapted(error, dialect, body):
                     continue
+                if self._cut_short(error):
+                    continue
                 if not self.proven:
                     # What was dropped in vain is not to blame.
                     self.dialect = first
                 await self._refused(error)
             except openai.APIError as error:
                 problem = self._describe(error)
-                if not self._reached and type(error.__cause__).__name__ in _NEVER_CONNECTED:
+                if not self._patient and type(error.__cause__).__name__ in _NEVER_CONNECTED:
                     raise EndpointSettingError(
                         f'{problem}: is the server running, and is --base-url right?'
                     ) from None
-                if not self._reached and self._retries >= _FIRST_TRIES:
-                    self._reached = True  # it takes connections: from now on with full patience
+                if self._cut_short(error):
                     continue
                 self._give_up(problem)
             except ValueError as error:
@@ -170,13 +171,13 @@ class Endpoint:
                 self.counts.retries += 1
                 await asyncio.sleep(min(_MAX_PAUSE_SEC, 0.25 * 2**unreadable))
             else:
-                self.proven, self._barren = True, 0
+                self.proven, self._patient, self._barren = True, True, 0
                 return reply
 
     async def _send(self, body: dict[str, Any]) -> Reply:
         client = self._client
-        if not self._reached:
-            # An endpoint that is not there is reported at once, not after all the retries.
+        if not self._patient:
+            # An endpoint that is not there, or refuses with a 500, shows before all the retries.
             client = client.with_options(max_retries=min(self._retries, _FIRST_TRIES - 1))
         async with self._slots:
             started = time.monotonic()
@@ -198,12 +199,18 @@ class Endpoint:
         self.counts.retries += request.headers.get('x-stainless-retry-count', '0') != '0'
 
     async def _after_response(self, response: Any) -> None:
-        """Note that the endpoint is there; an account without credit is not asked again."""
-        self._reached = True
+        """Keep the client from asking an account without credit again."""
         if response.status_code == 429:
             await response.aread()
             if is_without_credit(response.text):
                 response.headers['x-should-retry'] = 'false'
+
+    def _cut_short(self, error: openai.APIError) -> bool:
+        """Go on with all retries where the first few were used up."""
+        if _retries_used(error) != _FIRST_TRIES - 1 or self._retries < _FIRST_TRIES:
+            return False
+        self._patient = True
+        return True
 
     def _moved_below_v1(self, status: int) -> bool:
         """Go on below ``/v1``, once, where the bare host has no chat completions."""
@@ -244,7 +251,7 @@ class Endpoint:
         if status == 402 or (status == 429 and is_without_credit(error.body)):
             raise StopRunError(f'{problem}: the account has no credit left')
         wait = error.response.headers.get('retry-after')
-        if wait and status in (429, 503):
+        if wait and _retries_used(error) < self._retries:  # longer than the client waits
             raise StopRunError(
                 f'{problem}: the endpoint asks to come back later (Retry-After: {wait[:40]}); run '
                 'the same command then, nothing that was answered is asked again'
@@ -280,3 +287,7 @@ class Endpoint:
             return f'no answer within {self._timeout_sec:g} s'
         cause = self.credentials.redact(str(error.__cause__ or error))
         return f'no connection to {self.credentials.endpoint}: {cause[:200] or "time-out"}'
+
+
+def _retries_used(error: openai.APIError) -> int:
+    return int(error.request.headers.get('x-stainless-retry-count', '0'))
