@@ -177,7 +177,7 @@ def test_a_pair_for_another_list_of_the_same_length_is_noticed(tmp_path):
         ('{"0": ["a"], "0": ["b"]}', "key '0' appears twice"),
         ('[' * 100_000, 'cannot be read as JSON'),
         ('{"0": ["a"]}', 'one half of the published form'),
-        ('[]', 'no description file'),
+        ('[]', 'is not a description file'),
         ('{"format": "msta-descriptions-2"}', 'another version'),
         ('{"format": "msta-descriptions-1", "classes": [{"name": "a"}]}', r'classes\.0\.spatial'),
     ],

@@ -48,15 +48,18 @@ class Row:
 
 def _remedy(error: Exception) -> str:
     """Return what a user can do about an error of SQLite's or of the file system."""
-    message = str(error)
     other = 'give another file with --cache'
-    if 'locked' in message:
-        return f'another process has kept it for {_PATIENCE_SEC:g} s: wait for it, or {other}'
-    if 'full' in message or 'disk I/O' in message:
-        return f'free some disk space, or {other}'
-    if 'readonly' in message:
+    # Without a code: text that is not UTF-8, found while reading.
+    code = getattr(error, 'sqlite_errorname', 'SQLITE_CORRUPT')
+    if isinstance(error, PermissionError) or code.startswith('SQLITE_READONLY'):
         return f'make it and its folder writable, or {other}'
-    if 'malformed' in message or 'not a database' in message or 'decode' in message:
+    if isinstance(error, OSError):
+        return other
+    if code.startswith('SQLITE_BUSY'):
+        return f'another process has kept it for {_PATIENCE_SEC:g} s: wait for it, or {other}'
+    if code.startswith(('SQLITE_FULL', 'SQLITE_IOERR')):
+        return f'free some disk space, or {other}'
+    if code.startswith(('SQLITE_CORRUPT', 'SQLITE_NOTADB')):
         return f'it is damaged, or something else: restore a copy, or {other}'
     return other
 
@@ -77,7 +80,7 @@ class Cache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite would find out at the first answer, which is paid for by then.
             if self.path.is_file() and not os.access(self.path, os.R_OK | os.W_OK):
-                raise sqlite3.OperationalError('a readonly database')
+                raise PermissionError('a readonly database')
             # The default rollback journal with full syncing: unlike WAL it works on network disks.
             self._database = sqlite3.connect(
                 self.path, timeout=_PATIENCE_SEC, check_same_thread=False

@@ -61,7 +61,7 @@ def examine(descriptions: Descriptions, context: int) -> Findings:
                 f'{name!r}: {tokens} tokens: {text}'
                 for name, text, tokens in over_context(descriptions, context)
             ],
-            'sentences that are no descriptions': _debris(descriptions),
+            'sentences that are not descriptions': _debris(descriptions),
             'near-duplicates within a class': _duplicates_within(descriptions),
             'sentences that several classes share': _shared(descriptions),
             'classes whose descriptions mention another class': _mentions(descriptions),

@@ -83,10 +83,10 @@ class Credentials:
         return Credentials(url, self.key, self.variable)
 
     def redact(self, text: str) -> str:
-        """Return the text with the secrets blotted out."""
+        """Return the text with asterisks for the secrets."""
         parts = urlsplit(self.base_url)
         for secret in (self.key, parts.password, parts.query):
-            # Placeholders such as vLLM's "EMPTY" are no secrets, and ordinary words.
+            # Placeholders such as vLLM's "EMPTY" are not secrets but ordinary words.
             if secret and len(secret) >= _MIN_SECRET and secret != _LOCAL_KEY:
                 text = text.replace(secret, '***')
         return text

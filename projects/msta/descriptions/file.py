@@ -92,7 +92,7 @@ def load_file(path: str | Path) -> Descriptions:
             'read it with that one, or generate it anew with tools/gen_descriptions.py'
         )
     if not isinstance(data, dict) or form != FORMAT:
-        raise DescriptionError(f'{path} is no description file: its "format" is not {FORMAT!r}')
+        raise DescriptionError(f'{path} is not a description file: its "format" is not {FORMAT!r}')
     try:
         return DescriptionFile.model_validate(data).unpack()
     except ValidationError as error:

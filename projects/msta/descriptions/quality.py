@@ -100,7 +100,7 @@ def similar(first: str, second: str) -> bool:
 
 
 def find_debris(phrase: str) -> str | None:
-    """Return what in a phrase is no description at all, if anything."""
+    """Return what makes a phrase something else than a description, if anything."""
     if _META.search(phrase):
         return 'talks about the task instead of describing'
     if _MARKUP.search(phrase):
