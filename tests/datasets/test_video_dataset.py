@@ -119,8 +119,8 @@ def test_another_seed_gives_other_replacements(root):
     dataset[2]
     picks = set()
     for dataset.seed in range(20):
-        picks.add(dataset._replacement(2, 0))
-    assert picks == {0, 4, 6, 8}
+        picks.add(dataset[2]['data_samples'].filename)
+    assert picks == {f'video files/clip {index}.mp4' for index in (0, 4, 6, 8)}
 
 
 @pytest.mark.parametrize('workers', [0, 2])
