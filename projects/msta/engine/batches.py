@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ def mix_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True)
+class Sample:
     """What a loader's worker is asked for: the epoch travels with the index."""
 
     seed: int
@@ -145,8 +147,8 @@ def seed_by_sample(loader: DataLoader, seed: int) -> SeededBatches:
     if isinstance(loader.dataset, IterableDataset) or loader.batch_sampler is None:
         raise UnseedableLoaderError(
             f'train_dataloader: a {type(loader.dataset).__name__} with batch_size='
-            f'{loader.batch_size} is not read by index, in batches, so its samples cannot be seeded '
-            'by their index and would depend on the number of workers. Use a data set with '
+            f'{loader.batch_size} is not read in batches of indices, so its samples cannot be '
+            'seeded by their index and would depend on the number of workers. Use a data set with '
             '__getitem__ and a batch_size, or leave EpochSeedHook out of custom_hooks'
         )
     if isinstance(loader.batch_sampler, SeededBatches):  # by an earlier training of this process
