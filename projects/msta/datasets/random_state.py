@@ -29,13 +29,18 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state['torch'].cpu())
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from a seed of 32 bits within the block, and as if there were no block after it."""
-    before = random_state()
+def seed_pipelines(seed: int) -> None:
+    """Seed all three with 32 bits; unlike ``torch.manual_seed``, no GPU."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+    torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a seed within the block, and as if there were no block after it."""
+    before = random_state()
+    seed_pipelines(seed)
     try:
         yield
     finally:

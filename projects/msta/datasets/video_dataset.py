@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from mmengine.logging import print_log
 
 from .annotations import AnnotationError, read_annotations, read_skip_list
 from .decoding import REASONS, VideoDecodeError
-from .random_state import random_state, set_random_state
+from .random_state import seeded
 
 _CODES = list(REASONS)
 
@@ -156,15 +158,16 @@ class MSTAVideoDataset(VideoDataset):
         self.full_init()
         if self.test_mode:
             return self._test_sample(idx)
-        before = random_state()
+        # A replacement draws alike whether the video was tried just now or is known to fail.
+        seed = random.getrandbits(32)
         for candidate in self._candidates(idx):
-            data = self.prepare_data(candidate)
+            with nullcontext() if candidate == idx else seeded(seed):
+                data = self.prepare_data(candidate)
             if data is not None:
                 if 'data_samples' in data:  # which video a loss came from
                     name = self.get_data_info(candidate)['name']
                     data['data_samples'].set_metainfo(dict(filename=name))
                 return data
-            set_random_state(before)  # whether it was tried or known to fail
         raise TooManyUnreadableVideosError(self._list('none of the videos can be read'))
 
     def prepare_data(self, idx: int) -> dict | None:

@@ -13,9 +13,9 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_dist_info
 from mmengine.runner import IterBasedTrainLoop
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
-from projects.msta.datasets.random_state import seeded
+from projects.msta.datasets.random_state import seed_pipelines, seeded
 
 _SAMPLE = 1  # apart from the processes' own seeds, of (seed, epoch, rank)
 
@@ -58,7 +58,11 @@ class SeededSamples(Dataset):
     def __getitem__(self, sample: Any) -> Any:
         if not isinstance(sample, Sample):
             return self.dataset[sample]
-        with seeded(mix_seed(sample.seed, sample.epoch, sample.index, _SAMPLE)):
+        seed = mix_seed(sample.seed, sample.epoch, sample.index, _SAMPLE)
+        if get_worker_info() is not None:  # nothing else draws in a worker
+            seed_pipelines(seed)
+            return self.dataset[sample.index]
+        with seeded(seed):
             return self.dataset[sample.index]
 
     def __getattr__(self, name: str) -> Any:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
-import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from projects.msta.datasets.random_state import seed_pipelines
 from projects.msta.engine.batches import SeededBatches, mix_seed, restart_endless, seed_by_sample
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices) with 32 bits."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the transforms draw from the global state
+    seed_pipelines(seed)
     torch.manual_seed(seed)
 
 
