@@ -9,12 +9,9 @@ from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from projects.msta.datasets.annotations import AnnotationError
+from projects.msta.datasets.lists.annotations import AnnotationError
 from projects.msta.datasets.random_state import seeded
-from projects.msta.datasets.video_dataset import (
-    MSTAVideoDataset,
-    TooManyUnreadableVideosError,
-)
+from projects.msta.datasets.video_dataset import MSTAVideoDataset, TooManyUnreadableVideosError
 from tests.videos import write_mp4
 
 PIPELINE = [

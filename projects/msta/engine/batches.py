@@ -15,7 +15,7 @@ from mmengine.dist import get_dist_info
 from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
-from projects.msta.datasets.random_state import seed_pipelines, seeded
+from ..datasets.random_state import seed_pipelines, seeded
 
 _SAMPLE = 1  # apart from the processes' own seeds, of (seed, epoch, rank)
 

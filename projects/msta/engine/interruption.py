@@ -18,9 +18,9 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from projects.msta.datasets.random_state import random_state, set_random_state
-from projects.msta.engine.batches import ResumeError, SeededBatches
-from projects.msta.engine.checkpoints import AtomicLocalBackend
+from ..datasets.random_state import random_state, set_random_state
+from .batches import ResumeError, SeededBatches
+from .checkpoints import AtomicLocalBackend
 
 FILENAME = 'interrupted.pth'
 

@@ -10,8 +10,8 @@ from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from projects.msta.datasets.random_state import seed_pipelines
-from projects.msta.engine.batches import SeededBatches, mix_seed, restart_endless, seed_by_sample
+from ..datasets.random_state import seed_pipelines
+from .batches import SeededBatches, mix_seed, restart_endless, seed_by_sample
 
 
 def seed_everything(seed: int) -> None:
