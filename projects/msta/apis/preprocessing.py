@@ -35,7 +35,7 @@ def use_foundation(cfg: Config) -> None:
         preprocessor_of(arch, cfg.model.get('data_preprocessor'))
     except FoundationError as error:
         raise ConfigError(str(error)) from error
-    problems = []
+    problems: list[str] = []
     for place, pipeline, testing in _pipelines(cfg):
         problems += _follow(arch, place, pipeline, testing)
     if problems:

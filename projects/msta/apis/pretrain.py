@@ -21,7 +21,7 @@ from ..datasets.shapes_classes import ACTIONS, BASE_ACTIONS, MOTIONS, Action, al
 from ..datasets.shapes_render import DOMAINS, Scene, draw_scene, sample_scene
 from ..foundation import VideoLanguageModel, build_foundation, tokenize
 
-TINY_ARCH: dict[str, int] = dict(
+TINY_ARCH: dict[str, Any] = dict(
     image_size=36,
     patch_size=12,
     num_frames=8,
@@ -33,6 +33,8 @@ TINY_ARCH: dict[str, int] = dict(
     text_width=48,
     text_layers=4,
     text_heads=1,
+    resize='squash',
+    interpolation='bilinear',
 )
 _RENDER_SIDE = 64
 _CHUNK = 250
@@ -68,7 +70,7 @@ class Pretraining:
     weight_decay: float = 0.05
     warmup_steps: int = 60
     decay_share: float = 0.5
-    arch: dict[str, int] = field(default_factory=lambda: dict(TINY_ARCH))
+    arch: dict[str, Any] = field(default_factory=lambda: dict(TINY_ARCH))
 
     def rate(self, step: int) -> float:
         """Factor on both learning rates at a step, counted from 0."""

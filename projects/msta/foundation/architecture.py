@@ -116,11 +116,14 @@ class Architecture:
                 )
         for field in fields(self):
             value = getattr(self, field.name)
+            number = {'int': int, 'float': (int, float)}.get(str(field.type))
+            if number and (not isinstance(value, number) or isinstance(value, bool)):
+                raise FoundationError(f'architecture: {field.name}={value!r} is not a number')
             if isinstance(value, int) and value < 1:
                 raise FoundationError(f'architecture: {field.name}={value} must be at least 1')
             if isinstance(value, float) and not 0 < value < 100:
                 raise FoundationError(
-                    f'architecture: {field.name}={value} must be above 0, below 100'
+                    f'architecture: {field.name}={value} must be above 0 and below 100'
                 )
         for name in ('mean', 'std'):
             value = getattr(self, name)
@@ -158,9 +161,14 @@ _FIRST_FIELDS = (
 
 def _presets(kind: str, context_length: int, interpolation: str) -> dict[str, Architecture]:
     # As published: short side and crop; OpenAI's images bicubic, the videos of ViCLIP bilinear.
-    views = {'resize': 'shortest', 'interpolation': interpolation}
-    b16 = Architecture(kind, 512, 224, 16, 768, 12, 12, 512, 12, 8, context_length, **views)
-    l14 = Architecture(kind, 768, 224, 14, 1024, 24, 16, 768, 12, 12, context_length, **views)
+    b16 = Architecture(
+        kind, 512, 224, 16, 768, 12, 12, 512, 12, 8, context_length,
+        resize='shortest', interpolation=interpolation,
+    )  # fmt: skip
+    l14 = replace(
+        b16, embed_dim=768, patch_size=14, width=1024, layers=24, heads=16, text_width=768,
+        text_heads=12,
+    )  # fmt: skip
     return {'b16': b16, 'b32': replace(b16, patch_size=32), 'l14': l14}
 
 

@@ -87,7 +87,8 @@ def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
     if kind != 'clip':
         raise FoundationError(
             f"{path} says model_type={kind!r}, which is not supported: only 'clip' is computed as "
-            f'here (metaclip_2, for one, has other words and pools its texts elsewhere). {SUPPORTED}'
+            'here (metaclip_2, for one, has other words and pools its texts elsewhere). '
+            f'{SUPPORTED}'
         )
     vision = _section(config, 'vision_config', _VISION_DEFAULTS)
     text = _section(config, 'text_config', _TEXT_DEFAULTS)

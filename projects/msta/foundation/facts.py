@@ -101,6 +101,6 @@ def require(said: Mapping[str, Any], kind: str, format_name: str, hint: str) -> 
         f'recognised as {format_name}, but nothing says {", ".join(missing)}, which cannot be seen '
         'in its tensors, and a wrong value gives wrong scores. Nothing was loaded. The choices:\n'
         f'{choices}\n'
-        f"Say it: foundation=dict(type='{kind}', arch=..., checkpoint=..., {setting}), or in Python "
-        f'load_foundation(path, {setting}); {hint}'
+        f"Say it: foundation=dict(type='{kind}', arch=..., checkpoint=..., {setting}), or in "
+        f'Python load_foundation(path, {setting}); {hint}'
     )

@@ -84,22 +84,20 @@ def _facts(
 ) -> dict[str, Any]:
     """What tensors do not show, from all that say it; what they show must be said as they are."""
     sources = [
-        Source('its tensors', sizes),
+        Source('the size of its tensors', sizes),
         Source('the setting of the foundation', for_both_towers(dict(said))),
         Source('its metadata', _metadata_facts(metadata)),
         *facts_beside(path, known.hugging_face),
     ]
     family = Source(f'the code of {known.name}', known.said(sizes), known.firm)
     so_far = settle([*sources, family])
-    name, published = known_facts(sizes, so_far, state)
+    name, published = known_facts(known.kind, sizes, so_far, state)
     # A model of the table is more than its family.
     settled = settle([*sources, Source(name, published, firm=False), family])
     hint = BESIDE_HINT
-    presets = [
-        a for (kind, a), arch in PRESETS.items() if kind == known.kind and _fits(arch, sizes)
-    ]
-    if presets:
-        hint += f". arch='{presets[0]}' in a config says all that OpenAI's model of these sizes has"
+    for (kind, preset), arch in PRESETS.items():
+        if kind == known.kind and _fits(arch, sizes):
+            hint += f". arch='{preset}' in a config says all that OpenAI's own model has"
     require(settled, known.kind, known.name, hint)
     return {field: settled[field] for field in OPEN_FACTS}
 
@@ -179,9 +177,10 @@ def save_foundation(
     path = Path(path)
     state = {k: v.to(dtype).contiguous() for k, v in to_viclip(model.state_dict()).items()}
     state['temp'] = state['temp'].float()
+    facts_of = {field: getattr(model.arch, field) for field in OPEN_FACTS}
     facts = {
         'format': 'pt',
-        'foundation': json.dumps({field: getattr(model.arch, field) for field in OPEN_FACTS}),
+        'foundation': json.dumps({f: v for f, v in facts_of.items() if v is not None}),
         **(metadata or {}),
     }
     with replacing(path) as temporary:

@@ -19,7 +19,8 @@ _VISION_READ = {
 _TEXT_READ = {
     'context_length': 77, 'vocab_size': 49408, 'width': 512, 'heads': 8, 'layers': 12,
     'mlp_ratio': 4.0, 'no_causal_mask': False, 'pool_type': 'argmax', 'act_kwargs': None,
-    'norm_kwargs': None, 'hf_tokenizer_name': None, 'tokenizer_mode': None, 'tokenizer_kwargs': None,
+    'norm_kwargs': None, 'hf_tokenizer_name': None, 'tokenizer_mode': None,
+    'tokenizer_kwargs': None,
 }  # fmt: skip
 # Any other value would be computed otherwise than here.
 _BLOCK_FIXED = {
@@ -60,10 +61,8 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
     unknown = sorted(set(model) - _TOP)
     if unknown:
         raise FoundationError(f'{path}: model_cfg.{unknown[0]} is not known here. {SUPPORTED}')
-    vision = _read(
-        model.get('vision_cfg') or {}, _VISION_READ, _VISION_FIXED, f'{path}: vision_cfg'
-    )
-    text = _read(model.get('text_cfg') or {}, _TEXT_READ, _TEXT_FIXED, f'{path}: text_cfg')
+    vision = _section(model, 'vision_cfg', _VISION_READ, _VISION_FIXED, path)
+    text = _section(model, 'text_cfg', _TEXT_READ, _TEXT_FIXED, path)
     if not isinstance(vision['layers'], int):
         raise FoundationError(
             f'{path}: a ResNet is its image tower (layers={vision["layers"]}), not supported. '
@@ -96,7 +95,8 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
     }
 
 
-def _read(section: Config, read: Config, fixed: Config, place: str) -> dict[str, Any]:
+def _section(model: Config, name: str, read: Config, fixed: Config, path: Path) -> dict[str, Any]:
+    section, place = model.get(name) or {}, f'{path}: {name}'
     for key, value in section.items():
         if key in fixed and value != fixed[key]:
             raise FoundationError(f'{place}.{key}={value!r} is not supported. {SUPPORTED}')

@@ -116,18 +116,18 @@ _SAME_IN_ALL = (
 
 # Models of this project by a hash of one small tensor, float32: what their file does not say.
 _OURS = {
-    '9bc155b12c32c29d': {
-        'resize': 'squash'
-    },  # viclip_tiny_shapes: square videos, scaled to 36 pixels
+    # viclip_tiny_shapes.safetensors: square videos, scaled to 36 pixels.
+    '9bc155b12c32c29d': {'resize': 'squash'},
 }
 
 
 def known_facts(
-    sizes: Mapping[str, Any], said: Mapping[str, Any], state: Mapping[str, Tensor]
+    kind: str, sizes: Mapping[str, Any], said: Mapping[str, Any], state: Mapping[str, Tensor]
 ) -> tuple[str, dict[str, Any]]:
     """What is known of a published model: its name and facts.
 
     Args:
+        kind: ViCLIP or CLIP, which have the same sizes.
         sizes: what its tensors show.
         said: what else is said of it: views are known where the activation is.
         state: its tensors, by our names.
@@ -136,7 +136,7 @@ def known_facts(
     if ours is not None:
         return 'the table of published models', dict(ours)
     known = KNOWN_CLIPS.get(tuple(sizes[name] for name in _SIZES))
-    if known is None or sizes['vocab_size'] != _OPENAI.vocab_size:
+    if known is None or (kind, sizes['vocab_size']) != ('CLIP', _OPENAI.vocab_size):
         return 'the table of published models', {}
     facts = {name: getattr(_OPENAI, name) for name in _SAME_IN_ALL}
     facts |= {'heads': known.heads, 'text_heads': known.text_heads}

@@ -74,8 +74,8 @@ class MSTABackbone(BaseModule):
             keys = ['type', 'arch', 'checkpoint', *OPEN_FACTS]
             near = f'{unknown[0]!r} is none{did_you_mean(unknown[0], keys)}; ' if unknown else ''
             raise FoundationError(
-                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), and '
-                f'what the file does not say: {", ".join(OPEN_FACTS)}'
+                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), '
+                f'and what the file does not say: {", ".join(OPEN_FACTS)}'
             )
         self._said = said_by_config(self.foundation_cfg)
         self.adapter_cfg = dict(adapter) if adapter else None

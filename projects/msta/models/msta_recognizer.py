@@ -55,10 +55,11 @@ class MSTARecognizer(BaseRecognizer):
         super().__init__(
             backbone=backbone, cls_head=cls_head, train_cfg=train_cfg, test_cfg=test_cfg
         )
-        if not isinstance(data_preprocessor, nn.Module):
+        if isinstance(data_preprocessor, nn.Module):
+            self.data_preprocessor: Any = data_preprocessor
+        else:
             arch = self.backbone.foundation.arch
-            data_preprocessor = MODELS.build(preprocessor_of(arch, data_preprocessor))
-        self.data_preprocessor = data_preprocessor
+            self.data_preprocessor = MODELS.build(preprocessor_of(arch, data_preprocessor))
         self.template = template
         self.humanize = humanize
         self.descriptions = descriptions
