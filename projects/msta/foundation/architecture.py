@@ -116,7 +116,7 @@ class Architecture:
                 )
         for field in fields(self):
             value = getattr(self, field.name)
-            number = {'int': int, 'float': (int, float)}.get(str(field.type))
+            number = {'int': (int,), 'float': (int, float)}.get(str(field.type))
             if number and (not isinstance(value, number) or isinstance(value, bool)):
                 raise FoundationError(f'architecture: {field.name}={value!r} is not a number')
             if isinstance(value, int) and value < 1:
