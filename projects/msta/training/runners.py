@@ -35,6 +35,9 @@ def running(cfg: Config) -> Iterator[Runner]:
     from ..engine.interruption import restore_signals
     from ..engine.runner import MSTARunner
 
+    from .preprocessing import use_foundation
+
+    use_foundation(cfg)
     _join_processes(cfg)
     # MMEngine shares logger, history and pictures between Runners of one name and second.
     number = next(_numbers)
