@@ -34,7 +34,6 @@ def running(cfg: Config) -> Iterator[Runner]:
 
     from ..engine.interruption import restore_signals
     from ..engine.runner import MSTARunner
-
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
