@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..foundation import Architecture, FoundationError, resolve_architecture
-from ..foundation.architecture import OPEN_FACTS
+from ..foundation import OPEN_FACTS, Architecture, FoundationError, resolve_architecture
 from ..models.preprocessing import preprocessor_of
 from .config import ConfigError
 
