@@ -2,11 +2,12 @@
 
 import json
 import signal
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from projects.msta.training.ranks import describe, say
+from projects.msta.training.ranks import describe, main, say
 
 
 def failures(**codes: int) -> dict[int, SimpleNamespace]:
@@ -65,3 +66,11 @@ def test_the_launchers_reader_takes_what_was_said(tmp_path, monkeypatch):
     say('error: no disk')
     failure = ProcessFailure(0, 7, 2, str(tmp_path / 'error.json'))
     assert describe({0: failure})[0].startswith('error: no disk\n')
+
+
+def test_a_python_without_torch_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'torch.distributed', None)
+    assert main([]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: torch') and '.venv/bin/activate' in error
+    assert error.count('\n') == 1

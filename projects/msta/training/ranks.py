@@ -25,7 +25,15 @@ def main(argv: list[str] | None = None) -> int:
     # The launcher's own account of a failure, of which it does not know the cause; read at import.
     os.environ.setdefault('LOGLEVEL', 'CRITICAL')
     logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)
-    from torch.distributed import run
+    try:
+        from torch.distributed import run
+    except ModuleNotFoundError as error:
+        print(
+            f'error: {error.name} is not installed for {sys.executable}; source .venv/bin/activate '
+            '(make setup makes it), or name another: PYTHON=.venv/bin/python',
+            file=sys.stderr,
+        )
+        return 2
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
