@@ -1,5 +1,6 @@
 """A step that needs more memory than there is ends with what to try, not with `Killed`."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -54,6 +55,13 @@ def test_free_memory_is_no_more_than_the_machines():
     pages, size = resource.getpagesize(), memory.free_memory()
     if size is None:
         pytest.skip('this system does not tell')
-    import os
-
     assert 0 <= size <= pages * os.sysconf('SC_PHYS_PAGES')
+
+
+def test_a_group_of_processes_has_less_but_what_it_keeps_of_files_is_free(tmp_path):
+    (tmp_path / 'memory.max').write_text('1000000\n')
+    (tmp_path / 'memory.current').write_text('700000\n')
+    (tmp_path / 'memory.stat').write_text('anon 300000\nactive_file 100000\ninactive_file 300000\n')
+    assert memory.free_memory(tmp_path) == 700000
+    (tmp_path / 'memory.max').write_text('max\n')
+    assert memory.free_memory(tmp_path) > 700000

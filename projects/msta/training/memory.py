@@ -59,7 +59,7 @@ def _is_lack_of_memory(error: Exception) -> bool:
     )
 
 
-def free_memory() -> int | None:
+def free_memory(group: Path = Path('/sys/fs/cgroup')) -> int | None:
     """Bytes that this process may still use, of the machine and of its group; None: not told."""
     try:
         lines = dict(line.split(':', 1) for line in Path('/proc/meminfo').read_text().splitlines())
@@ -67,9 +67,12 @@ def free_memory() -> int | None:
     except (OSError, KeyError, ValueError):
         return None
     with contextlib.suppress(OSError, ValueError):  # no group, or one without a limit
-        group = Path('/sys/fs/cgroup')
         limit = int((group / 'memory.max').read_text())
-        free = min(free, limit - int((group / 'memory.current').read_text()))
+        held = int((group / 'memory.current').read_text())
+        # What is kept of files is given back when it is wanted.
+        kept = dict(line.split() for line in (group / 'memory.stat').read_text().splitlines())
+        held -= sum(int(kept.get(name, 0)) for name in ('active_file', 'inactive_file'))
+        free = min(free, limit - held)
     return max(free, 0)
 
 
