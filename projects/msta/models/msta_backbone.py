@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..adapters import build_adapter
-from ..archives import not_finite
 from ..foundation import (
     FoundationError,
     TextState,
@@ -26,15 +25,10 @@ from ..foundation import (
     load_foundation,
 )
 from ..spelling import did_you_mean
-
-_FORMAT = 'msta/1'
+from .belonging import check_belongs, pack_facts
 
 # Texts that go through the text tower together: what bounds memory with 10,000 classes.
 TEXTS_AT_ONCE = 1024
-
-
-class CheckpointError(ValueError):
-    """A checkpoint does not belong to this model."""
 
 
 @MODELS.register_module()
@@ -116,6 +110,16 @@ class MSTABackbone(BaseModule):
         self._fingerprint = None
         print_log(f'foundation weights read from {path}', logger='current')
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> MSTABackbone:
+        """Copy with the foundation's weights read: MMEngine's EMAHook copies a model before
+        ``init_weights`` is called, and would average, validate and save random weights.
+        """
+        self.init_weights()
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return other
+
     @property
     def fingerprint(self) -> str:
         """Which foundation the adapters stand on."""
@@ -130,13 +134,7 @@ class MSTABackbone(BaseModule):
 
     def get_extra_state(self) -> Tensor:
         """Facts that a checkpoint is checked against, as JSON in bytes: safe to read anywhere."""
-        facts = {
-            'format': _FORMAT,
-            'foundation': self.foundation_cfg,
-            'fingerprint': self.fingerprint,
-            'adapter': self.adapter_cfg,
-        }
-        return torch.tensor(list(json.dumps(facts, default=list).encode()), dtype=torch.uint8)
+        return pack_facts(self)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Everything in it was checked before any weight was touched."""
@@ -144,52 +142,12 @@ class MSTABackbone(BaseModule):
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
         self.init_weights()
         self.unmerge_adapter()
-        self._check_checkpoint(state_dict, prefix)
+        check_belongs(self, state_dict, prefix)
         for key, value in self.foundation.state_dict(prefix=f'{prefix}foundation.').items():
             state_dict[key] = value  # the file leaves it out: it has not changed
         for name in self.adapter.shared:
             state_dict[f'{prefix}adapter.{name}'] = self.adapter.get_parameter(name)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def _check_checkpoint(self, state_dict: dict[str, Any], prefix: str) -> None:
-        extra = state_dict.get(f'{prefix}_extra_state')
-        if extra is None:
-            raise CheckpointError(
-                'not a checkpoint of this project: it does not say which foundation its adapters '
-                'were trained on. Foundation weights go into model.backbone.foundation.checkpoint'
-            )
-        try:
-            facts = json.loads(bytes(extra.tolist()))
-            theirs, fingerprint = facts['foundation'], facts['fingerprint']
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f'the checkpoint is damaged: {error!r}') from error
-        if fingerprint != self.fingerprint:
-            raise CheckpointError(
-                f'the checkpoint was trained on another foundation: {theirs} with fingerprint '
-                f'{fingerprint}, but this model has {self.foundation_cfg} with fingerprint '
-                f'{self.fingerprint}, read from {self.checkpoint}. Its adapters would give wrong '
-                'scores; set model.backbone.foundation to the one it was trained on'
-            )
-        own = self.state_dict(prefix=prefix, keep_vars=True)
-        given = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
-        odd = [f'{key} is no tensor' for key, value in given.items() if not torch.is_tensor(value)]
-        if odd:
-            raise CheckpointError(f'the checkpoint is damaged: {"; ".join(odd[:8])}')
-        problems = [f'missing {key}' for key in own if key not in given]
-        problems += [f'unknown {key}' for key in given if key not in own]
-        problems += [
-            f'{key} is {tuple(given[key].shape)}, expected {tuple(value.shape)}'
-            for key, value in own.items()
-            if key in given and not key.endswith('_extra_state') and given[key].shape != value.shape
-        ]
-        problems += [f'{key} holds NaN or infinity' for key in not_finite(given.items())]
-        if problems:
-            raise CheckpointError(
-                f'the checkpoint holds adapters {facts.get("adapter")}, this model has '
-                f'{json.loads(json.dumps(self.adapter_cfg, default=list))}; nothing was loaded: '
-                + '; '.join(problems[:8])
-                + (f' and {len(problems) - 8} more' if len(problems) > 8 else '')
-            )
 
     # ------------------------------------------------------------------ merging
 
