@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from ..foundation import TextState, VideoLanguageModel, VideoState
+from ..foundation import TextState, TokenLayout, VideoLanguageModel, VideoState
 from ..foundation.architecture import Architecture
 from ..foundation.transformer import BlockAdapter
 
 TOWERS = ('video', 'text')
+# Of a block's input, and of the block's ``ln_1`` of it, both ``(N, L, W)``.
+BesideInput: TypeAlias = Callable[[Tensor, Tensor, TokenLayout], Tensor]
 
 
 class AdapterError(ValueError):
@@ -29,8 +32,6 @@ class FoundationAdapter(nn.Module):
     """
 
     shared: frozenset[str] = frozenset()
-    # Whether all of it stands beside whole blocks and reads only their input (``raw``, ``ln_1``).
-    reads_input: bool = False
 
     def __init__(self, foundation: VideoLanguageModel) -> None:
         super().__init__()
@@ -54,6 +55,13 @@ class FoundationAdapter(nn.Module):
         0 is the embedding.
         """
         return min(self.video, default=foundation.arch.layers)
+
+    def beside_input(self, number: int) -> BesideInput | None:
+        """Give what stands beside video block ``number``, if it reads nothing but the block's input.
+
+        Then the block's own output never changes in training, as little as what lies below it.
+        """
+        return None
 
     @property
     def trains_text(self) -> bool:

@@ -14,6 +14,7 @@ from ..foundation import Taps, TokenLayout, VideoLanguageModel
 from .base import (
     TOWERS,
     AdapterError,
+    BesideInput,
     FoundationAdapter,
     check_choice,
     check_positive,
@@ -179,8 +180,6 @@ class MSTAAdapter(FoundationAdapter):
             gradient to the tower stays the plain one.
     """
 
-    reads_input = True
-
     def __init__(
         self,
         foundation: VideoLanguageModel,
@@ -237,12 +236,24 @@ class MSTAAdapter(FoundationAdapter):
     def _beside(
         self, branch: _Branch, shared: nn.Module, taps: Taps, layout: TokenLayout
     ) -> Tensor:
-        z = taps.ln_1 if self.input == 'ln_1' else taps.raw
+        return self._of_input(branch, shared, taps.raw, taps.ln_1, layout)
+
+    def _of_input(
+        self, branch: _Branch, shared: nn.Module, raw: Tensor, ln_1: Tensor, layout: TokenLayout
+    ) -> Tensor:
+        z = ln_1 if self.input == 'ln_1' else raw
         if not self.rescale_gradient:
             return self.scale * branch(z, shared, layout)
         return _ScaleValue.apply(
             branch(_ScaleGradient.apply(z, self.scale), shared, layout), self.scale
         )
+
+    def beside_input(self, number: int) -> BesideInput | None:
+        """Give the adapter beside a video block: all of them read only their block's input."""
+        if number not in self.video:
+            return None
+        pair = cast(_Pair, self.pairs[str(number)])
+        return partial(self._of_input, cast(_Branch, pair.video), pair.shared)
 
 
 def _init_kaiming(module: nn.Module) -> None:

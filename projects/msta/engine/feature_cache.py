@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.decoding import VideoDecodeError
-from ..foundation import TokenLayout, VideoState
+from ..foundation import TokenLayout
+from ..models.frozen_features import VideoFeatures
 from ..paths import FEATURE_CACHE
 from .feature_store import DTYPES, FeatureCacheError, FeatureStore
 from .seeding import mix_seed, seed_everything
@@ -99,7 +100,7 @@ class FeatureBatches(nn.Module):
             return self.frames(data, training)
         data = self.frames.cast_data(data)  # type: ignore[operator]
         x, *out = torch.stack(data['features'], 1).flatten(1, 2).float()
-        state = VideoState(x, self.layout, self.block, *out)
+        state = VideoFeatures(x, self.layout, self.block, *out)
         return {'inputs': state, 'data_samples': data['data_samples']}
 
 
@@ -248,13 +249,13 @@ def _pipelines(dataset: Any) -> Iterator[Any]:
             yield from _pipelines(part)
 
 
-def features_of(state: VideoState, views: int) -> Tensor:
+def features_of(state: VideoFeatures, views: int) -> Tensor:
     """A state of A views -> what is kept of them, ``(A, P, R, L, W)``."""
     parts = [state.x] if state.out is None else [state.x, state.out]
     return torch.stack([part.unflatten(0, (views, -1)) for part in parts], 1)
 
 
-def _compute(model: Any, clips: Tensor) -> VideoState:
+def _compute(model: Any, clips: Tensor) -> VideoFeatures:
     """Frames ``(A, C, T, H, W)``, uint8 -> how they stand at the first adapted block."""
     data = {'inputs': list(clips.unsqueeze(1)), 'data_samples': None}
     with torch.no_grad():

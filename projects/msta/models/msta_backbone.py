@@ -26,6 +26,7 @@ from ..foundation import (
 )
 from ..spelling import did_you_mean
 from .belonging import check_belongs, pack_facts
+from .frozen_features import VideoFeatures, frozen_features, pass_known_block
 
 # Texts that go through the text tower together: what bounds memory with 10,000 classes.
 TEXTS_AT_ONCE = 1024
@@ -177,14 +178,13 @@ class MSTABackbone(BaseModule):
         return self.encode_video(video)
 
     @torch.no_grad()
-    def video_state(self, video: Tensor) -> VideoState:
+    def video_state(self, video: Tensor) -> VideoFeatures:
         """Normalised clips through the part of the video tower that training cannot change.
 
         In full precision whatever runs around it, as :meth:`text_state`.
         """
         with torch.autocast(video.device.type, enabled=False):
-            first = self.adapter.first_video_block(self.foundation)
-            return self.foundation.visual.advance(video, first, self.adapter.reads_input)
+            return frozen_features(self.foundation, self.adapter, video)
 
     def encode_video(self, video: Tensor | VideoState) -> Tensor:
         """Normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state` -> ``(B, D)``, not
@@ -192,6 +192,8 @@ class MSTABackbone(BaseModule):
         """
         if self.merged is not None:
             return self.merged.encode_video(video)
+        if isinstance(video, VideoFeatures):
+            video = pass_known_block(self.foundation, self.adapter, video)
         return self.adapter.encode_video(self.foundation, video)
 
     @torch.no_grad()
