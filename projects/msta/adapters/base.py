@@ -57,7 +57,7 @@ class FoundationAdapter(nn.Module):
         return min(self.video, default=foundation.arch.layers)
 
     def beside_input(self, number: int) -> BesideInput | None:
-        """Give what stands beside video block ``number``, if it reads nothing but the block's input.
+        """Give what stands beside video block ``number`` if it reads only the block's input.
 
         Then the block's own output never changes in training, as little as what lies below it.
         """
