@@ -176,6 +176,11 @@ class MSTAAdapter(FoundationAdapter):
         spatial: with False the video side keeps the temporal part alone.
         shared: with False there is no shared projection.
         towers: which towers are adapted.
+        last_temporal: with False the last block of a joint space-time tower (ViCLIP) has no
+            temporal part. Only the CLS row is read there, and CLS takes the spatial part alone, so
+            that this convolution never gets a gradient: at B/16 3,072 parameters, which the
+            published counts include. Scores are the same without it, and every parameter of the
+            adapters then gets a gradient.
         rescale_gradient: give the parameters d/dA instead of ``scale`` * d/dA, as MMA does; the
             gradient to the tower stays the plain one.
     """
@@ -192,6 +197,7 @@ class MSTAAdapter(FoundationAdapter):
         spatial: bool = True,
         shared: bool = True,
         towers: Sequence[str] = TOWERS,
+        last_temporal: bool = True,
         rescale_gradient: bool = True,
     ) -> None:
         super().__init__(foundation)
@@ -209,13 +215,15 @@ class MSTAAdapter(FoundationAdapter):
         self.pairs = nn.ModuleDict()
         for number in numbers:
             pair = _Pair(dim, shared)
-            if 'video' in towers:
+            silent = foundation.visual.joint and number == arch.layers and not last_temporal
+            kind = 'none' if silent else temporal
+            if 'video' in towers and (spatial or kind != 'none'):
                 pair.video = _Branch(arch.width, dim, spatial)
-                if temporal == 'depthwise':
+                if kind == 'depthwise':
                     pair.video.temporal = TemporalConv(
                         arch.width, arch.width, temporal_kernel, depthwise=True
                     )
-                elif temporal == 'full':
+                elif kind == 'full':
                     pair.video.temporal = TemporalConv(
                         dim, arch.width, temporal_kernel, depthwise=False
                     )
@@ -230,6 +238,9 @@ class MSTAAdapter(FoundationAdapter):
             raise AdapterError(
                 f'blocks={tuple(blocks)} of the video tower ({arch.layers} blocks) meet none of '
                 f"the text tower's {arch.text_layers}, so no adapter would be trained"
+                if 'text' in towers
+                else f'blocks={tuple(blocks)}: the last block alone, with spatial=False and '
+                'last_temporal=False, has no adapter to train'
             )
         self.apply(_init_kaiming)
 

@@ -11,7 +11,7 @@ from .finiteness import NonFiniteHook  # noqa: E402
 from .interruption import InterruptionHook  # noqa: E402
 from .label_check import LabelCheckHook  # noqa: E402
 from .optim import CPUAmpOptimWrapper  # noqa: E402
-from .schedulers import WarmupUnshiftedCosineLR  # noqa: E402
+from .schedulers import LaggedWarmupUnshiftedCosineLR, WarmupUnshiftedCosineLR  # noqa: E402
 from .seeding import EpochSeedHook  # noqa: E402
 from .wrappers import IndependentCopies  # noqa: E402
 
@@ -24,6 +24,7 @@ __all__ = [
     'IndependentCopies',
     'InterruptionHook',
     'LabelCheckHook',
+    'LaggedWarmupUnshiftedCosineLR',
     'NonFiniteHook',
     'PlainCheckpointHook',
     'WarmupUnshiftedCosineLR',
