@@ -124,7 +124,7 @@ def _mend_multimodal_switch() -> bool:
 
 
 class _MissingDRN:
-    """Stands for the localizer ``DRN``, which the installed mmaction2 does not contain."""
+    """A stand-in for the localizer ``DRN``, which the installed mmaction2 does not contain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise ImportError(

@@ -35,7 +35,7 @@ def make_runner(experiment, foundation, work_dir: Path, ema: dict | None, **chan
     cfg.train_cfg.max_epochs = 2
     cfg.launcher = 'none'
     if ema is not None:
-        cfg.custom_hooks = [*cfg.custom_hooks, {'type': 'EMAHook', **ema}]
+        cfg.default_hooks.ema = {'type': 'EMAHook', **ema}  # as docs/protocols.md has it
     cfg.merge_from_dict(changes)
     return Runner.from_cfg(cfg)
 

@@ -1,4 +1,4 @@
-"""What is trained beside the frozen foundation, one file a method. Plain PyTorch."""
+"""What is trained beside the frozen foundation, one file per method. Plain PyTorch."""
 
 from __future__ import annotations
 

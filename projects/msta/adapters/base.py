@@ -17,7 +17,7 @@ BesideInput: TypeAlias = Callable[[Tensor, Tensor, TokenLayout], Tensor]
 
 
 class AdapterError(ValueError):
-    """An adapter cannot be put on this foundation as asked."""
+    """An adapter that cannot be put on this foundation as asked."""
 
 
 class FoundationAdapter(nn.Module):
@@ -42,15 +42,15 @@ class FoundationAdapter(nn.Module):
         """Start from the weights that the foundation has just got."""
 
     def first_text_block(self, foundation: VideoLanguageModel) -> int:
-        """The lowest text block that training can change; the last when it changes none.
+        """Give the lowest text block that training can change; the last when it changes none.
 
-        Below it the text path is computed once a label list. The last block is always left over:
+        Below it the text path is computed once per label list. The last block is always left over:
         only there is it known which row of each text is read. 0 is the embedding.
         """
         return min(self.text, default=foundation.arch.text_layers)
 
     def first_video_block(self, foundation: VideoLanguageModel) -> int:
-        """The lowest video block that training can change; the last when it changes none.
+        """Give the lowest video block that training can change; the last when it changes none.
 
         0 is the embedding.
         """
@@ -69,29 +69,29 @@ class FoundationAdapter(nn.Module):
         return bool(self.text)
 
     def encode_video(self, foundation: VideoLanguageModel, video: Tensor | VideoState) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)``, or clips that stand before
-        :meth:`first_video_block` -> ``(B, D)``, not normalised.
+        """Embed normalised clips ``(B, 3, T, H, W)``, or clips that stand before
+        :meth:`first_video_block`: ``(B, D)``, not normalised.
         """
         return foundation.encode_video(video, self.video)
 
     def encode_text(self, foundation: VideoLanguageModel, state: TextState) -> Tensor:
-        """Texts that stand before :meth:`first_text_block` -> ``(N, D)``, not normalised."""
+        """Embed texts that stand before :meth:`first_text_block`: ``(N, D)``, not normalised."""
         return foundation.text.finish(state, self.text)
 
     def merged(self, foundation: VideoLanguageModel) -> VideoLanguageModel:
-        """A plain model that computes what ``foundation`` and this adapter do, with no adapter.
+        """Make a plain model that computes what ``foundation`` and this adapter do together.
 
         ``foundation`` stays as it is; what equals its weights is shared with it. Raises
         :class:`AdapterError` when the method is not a change of weights.
         """
         raise AdapterError(
-            f'{type(self).__name__} is no change of the weights of the foundation, so it cannot be '
+            f'{type(self).__name__} does not change the weights of the foundation, so it cannot be '
             'merged into them; LoRA, BitFit and FullFineTuning can'
         )
 
 
 def resolve_blocks(blocks: Sequence[int], layers: int) -> range:
-    """``(first, last)``, 1-based and both included as in the paper -> the block numbers.
+    """Turn ``(first, last)``, 1-based and both included as in the paper, into block numbers.
 
     Raises :class:`AdapterError` when the range is empty or leaves the tower.
     """
@@ -109,7 +109,7 @@ def resolve_blocks(blocks: Sequence[int], layers: int) -> range:
 def tower_blocks(
     arch: Architecture, towers: Sequence[str], blocks: Sequence[int] | None
 ) -> dict[str, range]:
-    """The block numbers that a method works on, a range for each of ``towers``.
+    """Give the block numbers that a method works on, a range for each of ``towers``.
 
     ``blocks`` are the video tower's; the text tower takes part from the top, as in
     :class:`MSTAAdapter`. None stands for all blocks of either tower.

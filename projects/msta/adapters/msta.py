@@ -74,14 +74,14 @@ class TemporalConv(nn.Module):
         )
 
     def forward(self, grid: Tensor) -> Tensor:
-        """``(B, T, H, W, C)`` -> the same with the output channels."""
+        """Convolve ``(B, T, H, W, C)``; the result has the output channels."""
         depthwise = self.conv.groups > 1
         if depthwise and self.conv.kernel_size[1:] == (1, 1):
             return self._along_frames(grid)
         return self.conv(grid.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
 
     def cls(self, cls: Tensor) -> Tensor:
-        """CLS tokens of the frames, ``(B, T, C)`` -> the same with the output channels."""
+        """Convolve the CLS tokens of the frames, ``(B, T, C)``, along time."""
         _, _, *sizes = self.conv.weight.shape
         centre = self.conv.weight[:, :, :, sizes[1] // 2, sizes[2] // 2]
         return F.conv1d(
@@ -93,7 +93,7 @@ class TemporalConv(nn.Module):
         ).transpose(1, 2)
 
     def _along_frames(self, grid: Tensor) -> Tensor:
-        """The depthwise convolution as shifted products: no copy into another memory layout."""
+        """Convolve depthwise by shifted products: no copy into another memory layout."""
         taps = self.conv.weight.flatten(1).T  # (kernel, C)
         frames, reach = grid.shape[1], len(taps) // 2
         out = grid * taps[reach] + cast(Tensor, self.conv.bias)
@@ -114,7 +114,7 @@ class _Branch(nn.Module):
         self.temporal: TemporalConv | None = None
 
     def forward(self, z: Tensor, shared: nn.Module, layout: TokenLayout) -> Tensor:
-        """``(N, L, W)`` -> ``(N, L, W)``."""
+        """Map ``(N, L, W)`` to ``(N, L, W)``."""
         h = shared(F.relu(self.down(z)))
         u = self.up(h)
         if self.temporal is None:
@@ -126,7 +126,7 @@ class _Branch(nn.Module):
 
 
 def temporal_residual(conv: TemporalConv, x: Tensor, layout: TokenLayout, like: Tensor) -> Tensor:
-    """Apply ``conv`` to tokens ``(N, L, C)`` -> ``(N, L, W)``, in the shape of ``like``.
+    """Apply ``conv`` to tokens ``(N, L, C)``; the result ``(N, L, W)`` has the shape of ``like``.
 
     In a joint sequence the CLS token belongs to no frame and gets zero.
     """

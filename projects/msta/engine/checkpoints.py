@@ -65,7 +65,7 @@ def to_plain(value: Any, where: str = 'checkpoint') -> Any:
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Save everything but tensors as plain values, and rebuild logged histories on loading."""
+    """Everything but tensors saved as plain values; logged histories rebuilt on loading."""
 
     # The last to see a checkpoint before it is written: other hooks add to it.
     priority = 'LOWEST'
@@ -135,7 +135,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 class _RecordedRemovals(LocalBackend):
-    """Remembers what was to be removed."""
+    """A backend that only notes what was to be removed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -123,22 +123,22 @@ class MSTABackbone(BaseModule):
 
     @property
     def fingerprint(self) -> str:
-        """Which foundation the adapters stand on."""
+        """A hash of the foundation that the adapters stand on."""
         if self._fingerprint is None:
             self._fingerprint = self.foundation.fingerprint()
         return self._fingerprint
 
     def num_parameters(self) -> tuple[int, int]:
-        """Trainable parameters, and all of them."""
+        """Count the trainable parameters, and all of them."""
         sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
         return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
 
     def get_extra_state(self) -> Tensor:
-        """Facts that a checkpoint is checked against, as JSON in bytes: safe to read anywhere."""
+        """Give the facts that a checkpoint is checked against: JSON in bytes, safe to read."""
         return pack_facts(self)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Everything in it was checked before any weight was touched."""
+        """Do nothing: all of it was checked before any weight was touched."""
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
         self.init_weights()
@@ -174,12 +174,12 @@ class MSTABackbone(BaseModule):
     # ------------------------------------------------------------------ computation
 
     def forward(self, video: Tensor) -> Tensor:
-        """Same as :meth:`encode_video`."""
+        """Do what :meth:`encode_video` does."""
         return self.encode_video(video)
 
     @torch.no_grad()
     def video_state(self, video: Tensor) -> VideoFeatures:
-        """Normalised clips through the part of the video tower that training cannot change.
+        """Take normalised clips through the part of the video tower that training cannot change.
 
         In full precision whatever runs around it, as :meth:`text_state`.
         """
@@ -187,7 +187,7 @@ class MSTABackbone(BaseModule):
             return frozen_features(self.foundation, self.adapter, video)
 
     def encode_video(self, video: Tensor | VideoState) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state` -> ``(B, D)``, not
+        """Embed normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state`: ``(B, D)``, not
         normalised.
         """
         if self.merged is not None:
@@ -198,7 +198,7 @@ class MSTABackbone(BaseModule):
 
     @torch.no_grad()
     def text_state(self, tokens: Tensor) -> list[TextState]:
-        """Token ids ``(N, L)`` through the part of the text tower that training cannot change.
+        """Take token ids ``(N, L)`` through the part of the text tower that training cannot change.
 
         In groups of :data:`TEXTS_AT_ONCE`, and in full precision whatever runs around it: it is
         computed once and used in every step.
@@ -209,7 +209,7 @@ class MSTABackbone(BaseModule):
             return [self.foundation.text.advance(group, first) for group in groups]
 
     def encode_text(self, text: Tensor | Sequence[TextState]) -> Tensor:
-        """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
+        """Embed token ids ``(N, L)`` or their :meth:`text_state`: ``(N, D)``, not normalised."""
         groups = self.text_state(text) if isinstance(text, Tensor) else text
         if len(groups) == 1:
             return self._finish_text(groups[0])
@@ -226,14 +226,14 @@ class MSTABackbone(BaseModule):
 
     @torch.no_grad()
     def encode_text_frozen(self, tokens: Tensor) -> Tensor:
-        """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone, in full precision."""
+        """Embed token ids ``(N, L)`` by the foundation alone, in full precision: ``(N, D)``."""
         with torch.autocast(tokens.device.type, enabled=False):
             parts = [self.foundation.encode_text(part) for part in tokens.split(TEXTS_AT_ONCE)]
         return torch.cat(parts)
 
 
 def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:
-    """State dict hook: what is frozen is in the foundation's own file."""
+    """Leave out of a state dict what is frozen: it is in the foundation's own file."""
     shared = {f'{prefix}adapter.{name}' for name in module.adapter.shared}
     frozen = (f'{prefix}foundation.', f'{prefix}merged.')
     for key in [k for k in state if k.startswith(frozen) or k in shared]:
