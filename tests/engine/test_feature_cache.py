@@ -164,3 +164,19 @@ def test_an_unreadable_video_gives_way_to_another(experiment, tmp_path):
     (broken.folder / 'videos' / 'clip 3.mp4').write_bytes(b'no video')
     train(broken.random, tmp_path / 'run', tmp_path / 'x', views=1)
     assert len(files_of(tmp_path / 'x')) == 7
+
+
+def test_swapped_colours_are_other_features():
+    from types import SimpleNamespace
+
+    from projects.msta.engine import FeatureCacheHook
+
+    dataset = {'pipeline': [{'type': 'MSTADecordInit'}]}
+    runner = SimpleNamespace(cfg={'train_dataloader': {'dataset': dataset}}, seed=0)
+    facts = []
+    for to_rgb in (False, True):
+        pixels = SimpleNamespace(mean=torch.zeros(3), std=torch.ones(3), to_rgb=to_rgb)
+        backbone = SimpleNamespace(fingerprint='x')
+        model = SimpleNamespace(data_preprocessor=pixels, backbone=backbone)
+        facts.append(FeatureCacheHook()._facts(runner, model, 1))
+    assert facts[0] != facts[1]

@@ -30,7 +30,8 @@ from .feature_store import DTYPES, FeatureCacheError, FeatureStore
 from .seeding import mix_seed, seed_everything
 from .wrapped import flatten_datasets
 
-_FORMAT = 'features/2'
+# Counts up when the same settings come to give other features, as when videos are read otherwise.
+_FORMAT = 'features/3'
 
 
 class _Views(Dataset):
@@ -189,6 +190,7 @@ class FeatureCacheHook(Hook):
                 mean.flatten().tolist(),
                 std.flatten().tolist(),
             ],
+            'to_rgb': bool(getattr(model.data_preprocessor, 'to_rgb', False)),
             'seed': runner.seed,
             'views': self.views,
             'dtype': self.dtype,
