@@ -29,6 +29,9 @@ def running(cfg: Config) -> Iterator[Runner]:
     from mmaction.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from .preprocessing import use_foundation
+
+    use_foundation(cfg)
     _join_processes(cfg)
     compat.format_config_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
