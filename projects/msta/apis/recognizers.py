@@ -123,7 +123,7 @@ def make_config(
     kind = fields.pop('kind')
     side = arch.image_size
     pipeline = [
-        dict(type='MSTADecordInit'),
+        dict(type='MSTAVideoInit'),
         dict(type='UniformSample', clip_len=arch.num_frames, test_mode=True),
         dict(type='DecordDecode'),
         # The short side is to the crop as 256 to 224.

@@ -33,6 +33,7 @@ class VideoFile:
         path: the file; any name that the system takes.
         tables: remembers what opening files before has told.
         threads: of the decoder; 0 for its own choice. They change nothing in the pictures.
+        whole: decode everything before the table is believed, however long it takes.
         beat: called again and again while a long decode goes on.
     """
 
@@ -41,6 +42,7 @@ class VideoFile:
         path: str,
         tables: Tables,
         threads: int = 1,
+        whole: bool = False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._path, self._threads, self._beat = path, threads, beat
@@ -53,8 +55,8 @@ class VideoFile:
         self._index, self._frame = -1, None
         self.lost = 0  # pictures asked for that the index names and the decoder did not give
         table = tables.get(path)
-        if table is None:
-            table = self._believe() or self._prove()
+        if table is None or (whole and not table.proven):
+            table = (None if whole else self._believe()) or self._prove()
             tables.put(path, table)
         self.table: Table = table
         self._by_time = table.pts is not None
@@ -223,7 +225,8 @@ class VideoFile:
 class _Decoder:
     """Pictures in order. A packet that cannot be decoded is passed over.
 
-    ``damaged`` counts packets that the decoder reports an error for, and those that build on them:
+    ``damaged`` counts packets that the decoder reports an error for (in one thread: by exception or
+    by an entry of that level in its log), and those that build on them:
     up to the next key frame. What comes before the first picture is never shown and not counted.
     """
 
