@@ -8,6 +8,8 @@ import pytest
 # threads of each would wait for each other's cores. Results to the last bit are also those of one.
 os.environ['OMP_NUM_THREADS'] = '1'
 
+from tests.tiny import inferencer, run, tiny  # noqa: F401 - fixtures
+
 
 def pytest_addoption(parser):
     parser.addoption(

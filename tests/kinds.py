@@ -1,4 +1,4 @@
-"""Small sound videos of every kind that FFmpeg writes here: codecs, containers, time stamps, turns."""
+"""Small sound videos: every codec, container, order and turn that FFmpeg writes here."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from projects.msta import compat
-from projects.msta.apis.cli import CfgOptions
+from projects.msta.commands.common import CfgOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / 'configs' / 'msta_vitb16_k400.py'

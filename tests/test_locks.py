@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from projects.msta.apis.cli import ROOT
 from projects.msta.locks import LockedError, locked
+from projects.msta.paths import ROOT
 
 HOLD = """
 import os, sys, time

@@ -19,7 +19,7 @@ COMPARED = (
     'classes',
     'memory',
 )
-CASES = (*COMPARED, 'input', 'startup')
+CASES = (*COMPARED, 'input')
 # A trial, decided by docs/performance.md.
 DEFAULT = tuple(case for case in CASES if case != 'compiled step')
 
@@ -41,24 +41,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from projects.msta.apis.cli import quiet_imports
+    from projects.msta.commands.common import quiet_imports
 
     quiet_imports()
-    if 'startup' in args.cases and not args.only_memory:
-        from projects.msta.apis import startup
-
-        config = ROOT / 'configs' / 'msta_tiny_shapes.py'
-        there = (ROOT / 'data' / 'shapes').is_dir()
-        print(startup.table(args.repeats, config if there else None), end='\n\n', flush=True)
     if 'input' in args.cases and not args.only_memory:
-        from projects.msta.apis import input_speed
+        from benchmarks import input_speed
 
         print(input_speed.table(input_speed.measure(args.repeats)), end='\n\n', flush=True)
         loaders = input_speed.measure_workers(args.repeats)
         print(input_speed.table(loaders, 'training loader'), end='\n\n', flush=True)
     if not args.only_memory and not set(args.cases) & set(COMPARED):
         return 0
-    from projects.msta.apis import benchmark
+    from benchmarks import benchmark
     from projects.msta.files import write_json
 
     if args.only_memory:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.apis.cli import run_tool
+from projects.msta.commands.common import run_tool
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     args.status = 0
-    from projects.msta.apis import checkpoint_command as command
+    from projects.msta.commands import checkpoint as command
 
     tasks = {'info': command.info, 'diff': command.diff, 'merge': command.average}
     return run_tool(tasks.get(args.command, command.push_ready), args) or args.status

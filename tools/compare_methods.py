@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.protocols.arguments import AddMethod, add_arguments
+from projects.msta.commands.protocol_arguments import AddMethod, add_arguments
 from projects.msta.protocols.definitions import MOST_RATES
 
 
@@ -55,9 +55,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from projects.msta.protocols import compare_command
+    from projects.msta.commands import compare_methods
 
-    return compare_command.main(args)
+    return compare_methods.main(args)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from projects.msta.apis.cli import CfgOptions, run_tool
+from projects.msta.commands.common import CfgOptions, run_tool
 
 NEXT_STEPS = """what to run next:
   tools/demo.py --seeds 1 2 3                         mean and spread over three draws of shots
@@ -36,8 +36,8 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     import time
 
-    from projects.msta.apis.demo import Demo, report, save_result
-    from projects.msta.apis.demo_plot import draw
+    from projects.msta.commands.demo import Demo, report, save_result
+    from projects.msta.commands.demo_plot import draw
 
     start = time.perf_counter()
     demo = Demo(data=args.data, out=args.out, options=args.cfg_options)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.apis.cli import run_tool
+from projects.msta.commands.common import run_tool
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,14 +33,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def serve(args: argparse.Namespace) -> None:
-    from projects.msta.apis import app
-    from projects.msta.apis.infer_command import make_inferencer
+    from projects.msta.commands import demo_app
+    from projects.msta.commands.infer import make_inferencer
 
-    app.import_gradio()
+    demo_app.import_gradio()
     args.labels, args.batch_size = 'placeholder, other', 8
     with make_inferencer(args) as inferencer:
-        limits = app.Limits(args.max_mb, args.max_seconds, args.max_labels)
-        app.serve(inferencer, limits, args.host, args.port, not args.no_examples)
+        limits = demo_app.Limits(args.max_mb, args.max_seconds, args.max_labels)
+        demo_app.serve(inferencer, limits, args.host, args.port, not args.no_examples)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ gpus=$3
 shift 3
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m projects.msta.apis.ranks \
+exec "${PYTHON:-python}" -m projects.msta.training.ranks \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
     "$root/tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -11,7 +11,7 @@ gpus=$2
 shift 2
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m projects.msta.apis.ranks \
+exec "${PYTHON:-python}" -m projects.msta.training.ranks \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
     "$root/tools/train.py" "$config" --launcher pytorch "$@"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.apis.doctor import report
+from projects.msta.commands.doctor import report
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.apis.cli import run_tool
+from projects.msta.commands.common import run_tool
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from projects.msta.apis.infer_command import infer
+    from projects.msta.commands.infer import infer
 
     failed: list[str] = []
     return run_tool(lambda given: failed.extend(infer(given)), args) or int(bool(failed))

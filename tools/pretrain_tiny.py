@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from projects.msta.apis.pretrain import (
+    from benchmarks.pretrain import (
         Pretraining,
         how_it_was_made,
         pretrain,
@@ -62,6 +62,6 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    from projects.msta.apis.cli import run_tool
+    from projects.msta.commands.common import run_tool
 
     sys.exit(run_tool(main, parse_args()))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.protocols.arguments import add_arguments
+from projects.msta.commands.protocol_arguments import add_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,9 +27,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from projects.msta.protocols import command
+    from projects.msta.commands import run_protocol
 
-    return command.main(args)
+    return run_protocol.main(args)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.apis.cli import run_tool
+from projects.msta.commands.common import run_tool
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from projects.msta.apis.visualize_command import visualize
+    from projects.msta.commands.visualize import visualize
 
     return run_tool(visualize, args)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .paths import LABELS
 from .spelling import did_you_mean
 
-LABELS_DIR = Path(__file__).parent / 'data' / 'labels'
 DEFAULT_TEMPLATE = 'a video of {}.'
 
 _ID_ROW = re.compile(r'\s*"?\d+"?\s*,')
@@ -27,7 +27,7 @@ class LabelError(ValueError):
 
 def shipped_labels() -> list[str]:
     """Return the names of the class lists that come with this package, sorted."""
-    return sorted(path.stem for path in LABELS_DIR.glob('*.txt'))
+    return sorted(path.stem for path in LABELS.glob('*.txt'))
 
 
 def read_labels(source: str | Path | Sequence[str], humanize: bool = False) -> list[str]:
@@ -67,7 +67,7 @@ def resolve_labels(source: str | Path) -> Path:
     with contextlib.suppress(RuntimeError):  # there is no such user
         path = path.expanduser()
     if not path.suffix and '/' not in text and '\\' not in text and text in shipped_labels():
-        return LABELS_DIR / f'{text}.txt'
+        return LABELS / f'{text}.txt'
     folder = False
     try:
         if path.is_file():

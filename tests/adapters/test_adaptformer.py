@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from projects.msta.foundation import Taps, TokenLayout
-
-from .helpers import disturb, make
+from tests.adapters.helpers import disturb, make
 
 
 def taps():

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from projects.msta.foundation import FoundationError
-
-from .helpers import disturb, make, text_of, words
+from tests.adapters.helpers import disturb, make, text_of, words
 
 
 @pytest.mark.parametrize('kind', ['ViCLIP', 'CLIP'])

@@ -2,7 +2,7 @@
 
 import torch
 
-from .helpers import clip, disturb, make, text_of, video_of, words
+from tests.adapters.helpers import clip, disturb, make, text_of, video_of, words
 
 
 @torch.no_grad()

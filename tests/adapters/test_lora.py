@@ -5,8 +5,7 @@ import torch
 from mmpretrain.models.peft.lora import LoRALinear
 
 from projects.msta.foundation import load_foundation, save_foundation
-
-from .helpers import clip, disturb, make, text_of, video_of, words
+from tests.adapters.helpers import clip, disturb, make, text_of, video_of, words
 
 EVERYWHERE = {
     'type': 'LoRA', 'rank': 4, 'targets': ('q', 'k', 'v', 'o', 'fc', 'proj'), 'alpha': 8,

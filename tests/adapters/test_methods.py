@@ -7,8 +7,7 @@ import torch
 
 from projects.msta.adapters import ADAPTERS, AdapterError, build_adapter
 from projects.msta.foundation import build_foundation
-
-from .helpers import (
+from tests.adapters.helpers import (
     ARCH,
     METHODS,
     TEXT_ONLY,

@@ -2,7 +2,7 @@
 
 import torch
 
-from .helpers import make, text_of, video_of
+from tests.adapters.helpers import make, text_of, video_of
 
 
 @torch.no_grad()

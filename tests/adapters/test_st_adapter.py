@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from projects.msta.foundation import TokenLayout
-
-from .helpers import ARCH, clip, disturb, make, video_of
+from tests.adapters.helpers import ARCH, clip, disturb, make, video_of
 
 
 @pytest.mark.parametrize('kernel', [(3, 1, 1), (3, 3, 3)])

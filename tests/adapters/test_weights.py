@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .helpers import clip, disturb, make, text_of, trained, video_of, words
+from tests.adapters.helpers import clip, disturb, make, text_of, trained, video_of, words
 
 FULL, BITFIT = {'type': 'FullFineTuning'}, {'type': 'BitFit'}
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from projects.msta.apis import cli, launch
-from projects.msta.apis.cli import ROOT
+from projects.msta.commands import common
 from projects.msta.foundation import FoundationError, load_foundation
+from projects.msta.paths import ROOT
+from projects.msta.training import launch
 from tests.chaos import hostile
 from tools import test as test_tool
 from tools import train as train_tool
@@ -46,19 +47,19 @@ def call(tool: str, *arguments: object) -> int:
 def read_by_test(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), str(path), '--work-dir', str(folder)]
     args += ['--cfg-options', f'experiment_name=test{folder.name}']
-    return cli.run_tool(launch.test, test_tool.parse_args(args))
+    return common.run_tool(launch.test, test_tool.parse_args(args))
 
 
 def read_by_resume(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), '--work-dir', str(folder), '--resume', str(path)]
     args += ['--cfg-options', f'experiment_name=resume{folder.name}']
-    return cli.run_tool(launch.train, train_tool.parse_args(args))
+    return common.run_tool(launch.train, train_tool.parse_args(args))
 
 
 def read_by_load_from(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), '--work-dir', str(folder)]
     args += ['--cfg-options', f'load_from={path}', f'experiment_name=load{folder.name}']
-    return cli.run_tool(launch.train, train_tool.parse_args(args))
+    return common.run_tool(launch.train, train_tool.parse_args(args))
 
 
 def read_by_inferencer(experiment, path: Path, folder: Path) -> int:

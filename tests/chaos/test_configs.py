@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from projects.msta.apis import cli, launch
-from projects.msta.apis.infer_command import infer
+from projects.msta.commands import common
+from projects.msta.commands.infer import infer
+from projects.msta.training import launch
 from tools import infer as infer_tool
 from tools import test as test_tool
 from tools import train as train_tool
@@ -57,7 +58,7 @@ OPTIONS = {
 
 
 def refused(tool, task, arguments, capsys) -> str:
-    assert cli.run_tool(task, tool.parse_args([str(argument) for argument in arguments])) == 2
+    assert common.run_tool(task, tool.parse_args([str(argument) for argument in arguments])) == 2
     printed = capsys.readouterr().err
     assert 'Traceback' not in printed
     return next(line for line in printed.splitlines() if line.startswith('error: '))

@@ -12,9 +12,9 @@ from pathlib import Path
 import openai  # noqa: F401 - once here, not in each fork
 import pytest
 
-from projects.msta.apis import cli as tools_cli
-from projects.msta.apis import launch
+from projects.msta.commands import common as tools_cli
 from projects.msta.descriptions import Descriptions, cache, cli, write_descriptions
+from projects.msta.training import launch
 from tests.chaos.processes import Course, in_child
 from tests.descriptions.conftest import KEY, start_tool
 from tests.descriptions.server import LanguageModelServer

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.apis import cli, launch
-from projects.msta.apis.infer_command import infer
+from projects.msta.commands import common
+from projects.msta.commands.infer import infer
 from projects.msta.labels import LabelError, read_labels
 from projects.msta.tokenizer import PromptWarning
+from projects.msta.training import launch
 from tests.videos import write_mp4
 from tools import infer as infer_tool
 from tools import test as test_tool
@@ -68,7 +69,7 @@ def through_infer(labels: Path, experiment, video: Path) -> tuple[int, int]:
     out = labels.with_name('results.json')
     usual = [video, '--config', experiment.fixed, '--labels', labels, '--out', out]
     args = infer_tool.parse_args([*map(str, usual), '--topk', '20000'])
-    status = cli.run_tool(lambda given: infer(given), args)
+    status = common.run_tool(lambda given: infer(given), args)
     return status, len(json.loads(out.read_text())[0]['topk']) if out.exists() else 0
 
 
@@ -76,7 +77,7 @@ def through_test(labels: Path, experiment, video: Path) -> tuple[int, int]:
     usual = [experiment.fixed, 'none', '--work-dir', labels.with_name('work'), '--cfg-options']
     args = test_tool.parse_args([*map(str, usual), f'model.labels={labels}'])
     found: list[dict] = []
-    status = cli.run_tool(lambda given: found.append(launch.test(given)), args)
+    status = common.run_tool(lambda given: found.append(launch.test(given)), args)
     return status, len(read_labels(labels)) if found else 0
 
 

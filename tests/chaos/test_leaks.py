@@ -7,7 +7,8 @@ from pathlib import Path
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
-from projects.msta.apis import cli, launch
+from projects.msta.commands import common
+from projects.msta.training import launch
 from tests.chaos.processes import Course, descendants, in_child
 from tools import train as train_tool
 
@@ -47,7 +48,7 @@ def test_memory_and_open_files_stay_flat_over_many_iterations(chaos, experiment,
     fault = 'memory and open files over training iterations'
     with chaos.attempt(fault, times=count) as attempt:
         log = tmp_path / 'log'
-        ending = in_child(lambda: cli.run_tool(launch.train, args), log, MOST_SEC)
+        ending = in_child(lambda: common.run_tool(launch.train, args), log, MOST_SEC)
         assert ending == 'status 0', log.read_text()[-3000:]
         course = Course(**json.loads((tmp_path / 'course.json').read_text()))
         attempt.seen = f'{count} iterations, {len(course.pids)} processes: {course}'

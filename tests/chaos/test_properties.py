@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projects.msta.datasets.annotations import (
+from projects.msta.datasets.lists.annotations import (
     AnnotationError,
     Video,
     read_annotations,
     read_skip_list,
     write_annotations,
 )
-from projects.msta.datasets.splits import base_and_novel, class_sample, few_shot, train_val
+from projects.msta.datasets.lists.splits import base_and_novel, class_sample, few_shot, train_val
 from projects.msta.descriptions import DescriptionError, read_descriptions, write_descriptions
 from projects.msta.descriptions.reader import load_file, load_published
 from projects.msta.descriptions.schema import FORMAT, Descriptions

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from projects.msta.apis.launch import find_resumable
+from projects.msta.training.launch import find_resumable
 from tests.chaos.trainings import Trainer, Training, outcome
 
 KINDS = ('between iterations', 'in validation', 'while a checkpoint is written')

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.apis import cli, launch
-from projects.msta.apis.infer_command import infer
+from projects.msta.commands import common
+from projects.msta.commands.infer import infer
 from projects.msta.datasets import decoding
 from projects.msta.datasets.decoding import REASONS, VideoDecodeError
 from projects.msta.datasets.readers import IsolatedReader
+from projects.msta.training import launch
 from tests.chaos.processes import Course, in_child
 from tests.datasets.test_transforms import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
@@ -68,12 +69,12 @@ def folder(experiment, tmp_path_factory) -> Path:
 
 def _train(root: Path) -> int:
     usual = [str(root / 'config.py'), '--work-dir', str(root / 'work'), '--no-validate']
-    return cli.run_tool(launch.train, train_tool.parse_args(usual))
+    return common.run_tool(launch.train, train_tool.parse_args(usual))
 
 
 def _test(root: Path) -> int:
     usual = [str(root / 'config.py'), 'none', '--work-dir', str(root / 'work')]
-    return cli.run_tool(launch.test, test_tool.parse_args(usual))
+    return common.run_tool(launch.test, test_tool.parse_args(usual))
 
 
 def _infer(root: Path, *options: str) -> int:
@@ -82,7 +83,7 @@ def _infer(root: Path, *options: str) -> int:
     usual = ['--config', str(root / 'config.py'), '--out', str(root / 'results.json')]
     args = infer_tool.parse_args([*videos, *usual, *options])
     failed: list[str] = []
-    return cli.run_tool(lambda given: failed.extend(infer(given)), args) or int(bool(failed))
+    return common.run_tool(lambda given: failed.extend(infer(given)), args) or int(bool(failed))
 
 
 def _check(root: Path) -> int:

@@ -20,8 +20,8 @@ from projects.msta import compat
 
 compat.apply()
 import projects.msta.register  # noqa: E402, F401
-from projects.msta.apis.cli import run_tool  # noqa: E402
-from projects.msta.apis.launch import train  # noqa: E402
+from projects.msta.commands.common import run_tool  # noqa: E402
+from projects.msta.training.launch import train  # noqa: E402
 from tools.train import parse_args  # noqa: E402
 
 _format, _formatted = config.FormatCode, {}

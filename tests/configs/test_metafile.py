@@ -4,8 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from projects.msta.apis.cli import read_config
 from projects.msta.protocols.published import LOGS, PAPER, PUBLISHED
+from projects.msta.training.config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from projects.msta.apis.cli import read_config
-from projects.msta.datasets.shapes_classes import ACTIONS, BASE_ACTIONS
+from projects.msta.datasets.shapes.classes import ACTIONS, BASE_ACTIONS
 from projects.msta.labels import read_labels
+from projects.msta.training.config import read_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 PAPER_CONFIGS = sorted(CONFIGS.glob('*/msta-vitb16*.py')) + sorted(CONFIGS.glob('msta_*k400.py'))
@@ -157,7 +157,7 @@ def names_for(labels: str, path: Path) -> list[str]:
 def build_model(cfg, path: Path):
     from mmaction.registry import MODELS
 
-    from projects.msta.apis.recognizers import use_scope
+    from projects.msta.inference.recognizers import use_scope
 
     use_scope()
     with torch.device('meta'):

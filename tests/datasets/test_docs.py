@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.datasets.published import PUBLISHED
+from projects.msta.datasets.lists.published import PUBLISHED
 from projects.msta.labels import read_labels
-from tests.datasets.test_make_splits import publish
+from tests.commands.test_make_splits import publish
 from tests.videos import write_mp4
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,11 +8,8 @@ from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from projects.msta.datasets.annotations import AnnotationError
-from projects.msta.datasets.video_dataset import (
-    MSTAVideoDataset,
-    TooManyUnreadableVideosError,
-)
+from projects.msta.datasets.lists.annotations import AnnotationError
+from projects.msta.datasets.video_dataset import MSTAVideoDataset, TooManyUnreadableVideosError
 from tests.videos import write_mp4
 
 PIPELINE = [

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from projects.msta.apis import launch
 from projects.msta.engine import FeatureCacheError
 from projects.msta.engine.feature_store import FeatureStore
+from projects.msta.training import launch
 from tools import train as train_tool
 
 _NUMBER = iter(range(1000))

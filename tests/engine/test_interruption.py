@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from projects.msta.apis.launch import find_resumable
 from projects.msta.engine.interruption import FILENAME, ResumeError, restore_signals
+from projects.msta.training.launch import find_resumable
 from tests.engine.toy_run import make_config, train, weights
 
 # Of three iterations an epoch: within an epoch, at its end, and in its validation.

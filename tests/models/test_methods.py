@@ -11,8 +11,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from projects.msta.adapters import AdapterError
 from projects.msta.foundation import build_foundation, save_foundation, tokenize
 from projects.msta.models import CheckpointError
-
-from .conftest import ARCH, LABELS
+from tests.models.conftest import ARCH, LABELS
 
 METHODS = {
     'AdaptFormer': {'dim': 8},

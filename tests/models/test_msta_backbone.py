@@ -8,8 +8,7 @@ from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 
 from projects.msta.foundation import FoundationError, build_foundation, save_foundation
 from projects.msta.models import CheckpointError
-
-from .conftest import ARCH
+from tests.models.conftest import ARCH
 
 
 def adapter_of(model):

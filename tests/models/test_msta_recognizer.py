@@ -10,8 +10,7 @@ from projects.msta.descriptions import DescriptionError
 from projects.msta.foundation import tokenize
 from projects.msta.labels import LabelError
 from projects.msta.models import msta_backbone
-
-from .conftest import LABELS
+from tests.models.conftest import LABELS
 
 
 def step(model, batch, steps=3, lr=1e-2):

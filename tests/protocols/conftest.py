@@ -98,9 +98,9 @@ class World:
 def world(tmp_path_factory) -> World:
     import torch
 
-    from projects.msta.datasets.annotations import Video, write_annotations, write_lines
-    from projects.msta.datasets.shapes import Clip, Recipe, describe, write_video
-    from projects.msta.datasets.shapes_classes import BASE_ACTIONS, NOVEL_ACTIONS
+    from projects.msta.datasets.lists.annotations import Video, write_annotations, write_lines
+    from projects.msta.datasets.shapes.classes import BASE_ACTIONS, NOVEL_ACTIONS
+    from projects.msta.datasets.shapes.folder import Clip, Recipe, describe, write_video
     from projects.msta.descriptions import write_descriptions
     from projects.msta.foundation import build_foundation, save_foundation
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.datasets.annotations import write_lines
-from projects.msta.datasets.published import PUBLISHED
-from projects.msta.datasets.shapes import Recipe, text_names
+from projects.msta.datasets.lists.annotations import write_lines
+from projects.msta.datasets.lists.published import PUBLISHED
+from projects.msta.datasets.shapes.folder import Recipe, text_names
 from projects.msta.labels import read_labels
 from projects.msta.protocols.definitions import (
     CLASS_COUNTS,
@@ -145,7 +145,7 @@ def test_protocol_without_configs_for_a_data_set_is_refused(capsys):
 
 def test_arguments_are_read_without_torch():
     code = 'import sys; from tools import run_protocol; run_protocol.parse_args(sys.argv[1:]);'
-    code += 'from projects.msta.protocols import command; assert "torch" not in sys.modules'
+    code += 'from projects.msta.commands import run_protocol; assert "torch" not in sys.modules'
     root = Path(run_protocol.__file__).resolve().parents[1]
     arguments = ['supervised', '--dataset', 'shapes']
     subprocess.run([sys.executable, '-c', code, *arguments], cwd=root, check=True)

@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from projects.msta.apis import cli, launch
+from projects.msta.commands import common
 from projects.msta.labels import LabelError
+from projects.msta.training import launch
+from projects.msta.training.config import ConfigError
 from tools import test as test_tool
 from tools import train as train_tool
 
@@ -124,7 +126,7 @@ def test_training_errors(experiment, tmp_path, capsys, monkeypatch, arguments, w
     args = train_tool.parse_args(
         [*arguments[:1], '--work-dir', str(tmp_path / 'w'), *arguments[1:]]
     )
-    assert cli.run_tool(launch.train, args) == 2
+    assert common.run_tool(launch.train, args) == 2
     printed = capsys.readouterr().err
     assert words in printed
     assert [line for line in printed.splitlines() if line.startswith('error: ')]
@@ -148,7 +150,7 @@ def test_testing_errors(experiment, tmp_path, capsys):
         (['none', '--dump', 'predictions.json'], 'must end in .pkl'),
     ):
         args = parse_test(experiment.fixed, *arguments, '--work-dir', tmp_path / 'w')
-        assert cli.run_tool(launch.test, args) == 2
+        assert common.run_tool(launch.test, args) == 2
         printed = capsys.readouterr().err
         assert words in printed and 'Traceback' not in printed
 
@@ -161,7 +163,7 @@ def test_descriptions_are_for_training_alone(experiment):
 
 
 def test_a_misspelt_option_is_refused(experiment):
-    with pytest.raises(cli.ConfigError, match=r"no 'modle' .did you mean 'model'"):
+    with pytest.raises(ConfigError, match=r"no 'modle' .did you mean 'model'"):
         launch.make_test_config(parse_test(experiment.fixed, 'none', '--cfg-options', 'modle.x=1'))
 
 
@@ -180,16 +182,16 @@ def raise_it(error: BaseException):
 
 def test_faults_keep_their_stack_trace_and_users_errors_on_request(capsys, monkeypatch):
     plain, debug = argparse.Namespace(debug=False), argparse.Namespace(debug=True)
-    assert cli.run_tool(raise_it(ZeroDivisionError('x')), plain) == 1
+    assert common.run_tool(raise_it(ZeroDivisionError('x')), plain) == 1
     assert 'Traceback' in capsys.readouterr().err
-    assert cli.run_tool(raise_it(LabelError('two classes')), plain) == 2
+    assert common.run_tool(raise_it(LabelError('two classes')), plain) == 2
     assert capsys.readouterr().err == 'error: two classes\n'
-    assert cli.run_tool(raise_it(LabelError('two classes')), debug) == 1
+    assert common.run_tool(raise_it(LabelError('two classes')), debug) == 1
     assert 'Traceback' in capsys.readouterr().err
     monkeypatch.setenv('MSTA_DEBUG', '1')
-    assert cli.run_tool(raise_it(LabelError('two classes')), plain) == 1
+    assert common.run_tool(raise_it(LabelError('two classes')), plain) == 1
     assert 'Traceback' in capsys.readouterr().err
-    assert cli.run_tool(raise_it(KeyboardInterrupt()), plain) == 130
+    assert common.run_tool(raise_it(KeyboardInterrupt()), plain) == 130
 
 
 class _Broken(torch.utils.data.Dataset):
@@ -204,7 +206,7 @@ def test_an_error_in_a_loaders_worker_is_one_line(capsys):
     def task(args):
         next(iter(DataLoader(_Broken(), num_workers=1)))
 
-    assert cli.run_tool(task, argparse.Namespace(debug=False)) == 2
+    assert common.run_tool(task, argparse.Namespace(debug=False)) == 2
     assert capsys.readouterr().err == 'error: clip.mp4: label 9 is out of range\n'
 
 

@@ -3,7 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from projects.msta.apis import cli, launch
+from projects.msta.training import launch
+from projects.msta.training.config import use_skip_list
 from tools import test as test_tool
 from tools import train as train_tool
 
@@ -36,4 +37,4 @@ def test_skip_list_reaches_every_data_set(config):
 
 def test_missing_skip_list_is_an_error(config):
     with pytest.raises(FileNotFoundError, match=r'no skip list .*none.txt'):
-        cli.use_skip_list(Config.fromfile(config), config.with_name('none.txt'))
+        use_skip_list(Config.fromfile(config), config.with_name('none.txt'))

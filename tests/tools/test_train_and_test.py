@@ -17,7 +17,10 @@ import torch
 from mmengine.config import Config, config
 from yapf.yapflib.yapf_api import FormatCode
 
-from projects.msta.apis import cli, launch, runners
+from projects.msta.commands import common
+from projects.msta.paths import ROOT
+from projects.msta.training import launch, runners
+from projects.msta.training.config import read_config
 from tools import test as test_tool
 from tools import train as train_tool
 
@@ -123,7 +126,9 @@ def threads():
 def say():
     print('threads of the group:', threads())
 
-from projects.msta.apis import launch, runners
+from projects.msta.paths import ROOT
+from projects.msta.training import launch, runners
+from projects.msta.training.config import read_config
 running = runners.running
 @contextlib.contextmanager
 def watched(cfg):
@@ -136,7 +141,7 @@ launch.running = runners.running = watched
 
 kind, *sys.argv[1:] = sys.argv[1:]
 if kind == 'protocol':
-    from projects.msta.apis.cli import run_tool
+    from projects.msta.commands.common import run_tool
     from projects.msta.protocols.evaluate import evaluate, parse_args
     sys.exit(run_tool(evaluate, parse_args()))
 runpy.run_path(kind, run_name='__main__')
@@ -151,7 +156,7 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
     options = ['--cfg-options', 'train_cfg.max_epochs=1']
     if use == 'failing':  # an error that the program did not foresee, out of the Runner
         options.append('model.cls_head.alpha=no_number')
-    arguments: list[object] = [cli.ROOT / 'tools' / 'train.py', experiment.fixed]
+    arguments: list[object] = [ROOT / 'tools' / 'train.py', experiment.fixed]
     arguments += ['--work-dir', tmp_path, '--launcher', 'pytorch', *options]
     if use == 'protocol':
         result = str(tmp_path / 'result.json')
@@ -165,7 +170,7 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
     launcher = ['-m', 'torch.distributed.run', '--nproc_per_node=1', '--master_port', free_port()]
     done = subprocess.run(
         [sys.executable, *map(str, [*launcher, script, *arguments])],
-        env={**os.environ, 'PYTHONPATH': str(cli.ROOT)},
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -201,7 +206,7 @@ def test_a_config_is_laid_out_once_while_it_stays(experiment, tmp_path, monkeypa
         return FormatCode(text, **options)
 
     monkeypatch.setattr(config, 'FormatCode', lay_out)
-    cfg = cli.read_config(experiment.fixed)
+    cfg = read_config(experiment.fixed)
     cfg.work_dir = str(tmp_path)
     with runners.running(cfg):  # which logs it and writes it down
         cfg.log_level = 'ERROR'
@@ -258,7 +263,7 @@ def test_labels_that_do_not_fit_stop_the_tool(experiment, tmp_path, capsys):
     labels.write_text('moving left\nspinning\n')
     args = [str(experiment.fixed), '--work-dir', str(tmp_path)]
     args += ['--cfg-options', f'model.labels={labels}']
-    assert cli.run_tool(launch.train, train_tool.parse_args(args)) == 2
+    assert common.run_tool(launch.train, train_tool.parse_args(args)) == 2
     printed = capsys.readouterr().err
     assert 'error: ' in printed and 'Traceback' not in printed
     assert 'list.txt' in printed and 'label 2' in printed and '2 classes' in printed

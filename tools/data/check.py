@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.msta.datasets.check_command import run
+from projects.msta.commands.check import run
 
 
 def positive(text: str) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.msta.datasets.annotations import scan_folder
-from projects.msta.datasets.split_commands import save
-from projects.msta.datasets.splits import train_val
+from projects.msta.datasets.lists.annotations import scan_folder
+from projects.msta.commands.make_splits import save
+from projects.msta.datasets.lists.splits import train_val
 from projects.msta.labels import humanize_label, read_labels
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     args = parse_args()
     from tqdm import tqdm
 
-    from projects.msta.datasets.shapes import Recipe, ShapesError, make_shapes
+    from projects.msta.datasets.shapes.folder import Recipe, ShapesError, make_shapes
 
     bar = tqdm(desc='rendering videos', unit='video', disable=None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.msta.datasets.split_commands import COMMANDS
+from projects.msta.commands.make_splits import COMMANDS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -6,11 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .inferencer import MSTAInferencer
-    from .rejection import Rejection
-    from .results import VideoResult
+    from ..inference.inferencer import MSTAInferencer
+    from ..inference.rejection import Rejection
+    from ..inference.results import VideoResult
 
-_MEMBERS = {'MSTAInferencer': 'inferencer', 'Rejection': 'rejection', 'VideoResult': 'results'}
+_MEMBERS = {
+    'MSTAInferencer': 'inference.inferencer',
+    'Rejection': 'inference.rejection',
+    'VideoResult': 'inference.results',
+}
 
 __all__ = ['MSTAInferencer', 'Rejection', 'VideoResult']
 
@@ -18,4 +22,4 @@ __all__ = ['MSTAInferencer', 'Rejection', 'VideoResult']
 def __getattr__(name: str) -> Any:
     if name not in _MEMBERS:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'.{_MEMBERS[name]}', __name__), name)
+    return getattr(importlib.import_module(f'..{_MEMBERS[name]}', __name__), name)

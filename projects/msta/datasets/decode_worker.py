@@ -1,9 +1,9 @@
 """The decoding process: opens and reads videos for :mod:`.decoding`; may be killed at any time.
 
-It starts without torch or OpenMMLab. One JSON request comes in per line of stdin: ``op`` ('open',
-'times' or 'read'), ``path``, ``decoder``, ``threads``, ``whole``, ``keep``, ``limit_sec``, ``patient``,
-``indices``; one JSON line goes out on stdout. Arrays lie in the shared block, whose descriptor is the first argument.
-While a patient request takes long, lines ``{"alive": true}`` go out. It ends when stdin closes.
+It starts without torch or OpenMMLab. One JSON request comes in per line of stdin, as
+:meth:`.decoding.DecodeProcess.request` writes it; one JSON line goes out on stdout. Arrays lie in
+the shared block, whose descriptor is the first argument. While a patient request takes long, lines
+``{"alive": true}`` go out. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import av.logging
@@ -90,7 +91,7 @@ class Worker:
         return header
 
     def _open(self, path: str, decoder: str, threads: int, whole: bool) -> _Pictures:
-        if os.path.isdir(path):
+        if Path(path).is_dir():
             return FrameFolder(path)
         if decoder == 'decord':
             from .decord_file import DecordFile

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..paths import ROOT
 from .shared_memory import SharedBlock, make_block
 
 REASONS = {
@@ -41,7 +42,6 @@ REASONS = {
 DECODERS = ('pyav', 'decord')
 
 _START_LIMIT_SEC = 120.0
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 class VideoDecodeError(RuntimeError):
@@ -81,7 +81,7 @@ class DecodeProcess:
         self._block = SharedBlock(descriptor)
         # -P: what lies in the working directory must not hide modules.
         start = (
-            f'import sys; sys.path.append({str(_ROOT)!r}); '
+            f'import sys; sys.path.append({str(ROOT)!r}); '
             'from projects.msta.datasets.decode_worker import main; main()'
         )
         self._process = subprocess.Popen(
@@ -147,7 +147,7 @@ class DecodeProcess:
         )
         try:
             self._requests.write(json.dumps(message).encode() + b'\n')
-            header = {'alive': True}
+            header: dict[str, Any] = {'alive': True}
             while 'alive' in header:
                 header = json.loads(self._read_line(time.monotonic() + limit_sec))
         except TimeoutError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
 import av
@@ -36,7 +35,7 @@ class FrameFolder:
             name = self._names[index]
             before = av.logging.get_last_error()[0]
             try:
-                with av.open('file:' + os.path.join(self._path, name)) as image:
+                with av.open(f'file:{self._path}/{name}') as image:
                     frame = next(image.decode(video=0))
             except (av.error.FFmpegError, StopIteration, IndexError) as error:
                 raise UnreadableError('damaged', name) from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
+from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset(['.bmp', '.jpeg', '.jpg', '.png', '.webp'])
 
 
 def images_in(folder: str) -> list[str]:
     """Names of the images in a folder; ``img_9.jpg`` comes before ``img_10.jpg``."""
-    names = [
-        name for name in os.listdir(folder) if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-    ]
+    entries = Path(folder).iterdir()
+    names = [entry.name for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(names, key=_by_number)
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
-    return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', name)]
+    parts = re.split(r'(\d+)', name)
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]

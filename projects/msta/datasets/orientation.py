@@ -25,7 +25,7 @@ def turned_by(frame: av.VideoFrame) -> Turn:
     data = frame.side_data.get('DISPLAYMATRIX')
     if data is None:
         return Turn()
-    a, b, _, c, d = np.frombuffer(data, np.int32, 5).tolist()
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32, 5).tolist()
     if a and d and not b and not c:
         return Turn(False, d < 0, a < 0)
     if b and c and not a and not d:

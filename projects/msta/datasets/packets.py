@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,10 +16,10 @@ _CODECS = frozenset(['av1', 'dnxhd', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', '
 class Key(NamedTuple):
     """A picture from which a decode may start: every later one in order of show is then right.
 
-    ``seek`` is the time stamp that its container is searched by: of decoding in MP4.
+    ``place`` is its index, ``seek`` the time stamp that its container is searched by: of decoding in MP4.
     """
 
-    index: int
+    place: int
     pts: int
     seek: int
 
@@ -44,21 +45,22 @@ class PacketScan:
         self.count += 1
         if not self._sound:
             return
-        flawed = packet.is_discard or packet.is_corrupt or packet.pts is None
-        if flawed or (not self._pts and not packet.is_keyframe):
+        pts = packet.pts
+        flawed = packet.is_discard or packet.is_corrupt or not (self._pts or packet.is_keyframe)
+        if pts is None or flawed:
             self._sound = False
             return
-        self._pts.append(packet.pts)
+        self._pts.append(pts)
         if packet.is_keyframe and (len(self._pts) == 1 or self._restarts(packet)):
-            seek = packet.pts if self._seeks_by_pts else packet.dts
+            seek = pts if self._seeks_by_pts else packet.dts
             if seek is not None:
-                self._keys.append((packet.pts, seek))
+                self._keys.append((pts, seek))
 
     @property
     def pts(self) -> list[int] | None:
         """Time stamps of the pictures in the order of show; None if the file is not sound."""
         ordered = sorted(self._pts)
-        distinct = all(a < b for a, b in zip(ordered, ordered[1:], strict=False))
+        distinct = all(a < b for a, b in itertools.pairwise(ordered))
         return ordered if self._sound and ordered and distinct else None
 
     @property

@@ -81,7 +81,9 @@ class IsolatedReader:
     @cached_property
     def times(self) -> np.ndarray:
         """When each picture is shown, in seconds since the first, by its time stamp."""
-        return self._request('times')[1]
+        _, times = self._request('times')
+        assert times is not None
+        return times
 
     def get_batch(self, indices: Sequence[int]) -> FrameBatch:
         wanted = [int(index) for index in indices]

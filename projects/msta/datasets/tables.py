@@ -30,8 +30,8 @@ class Table:
 
     ``times`` are seconds since the first picture, (N,). ``pts`` are their time stamps where
     pictures can be found by them, else None; ``keys`` where a decode can start then. ``damaged``
-    pictures came with an error of the decoder, or after one. ``proven``: a decode of everything gave
-    this table; otherwise the file's index did.
+    pictures came with an error of the decoder, or after one. ``proven``: this table is of a decode
+    of everything; otherwise of the file's index.
     """
 
     times: np.ndarray

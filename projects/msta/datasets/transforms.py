@@ -19,8 +19,8 @@ from .readers import BlankReader, IsolatedReader
 class MSTAVideoInit(BaseTransform):
     """Open a video file, or a folder of images, by the one reader (:mod:`.readers`).
 
-    A broken file cannot hang or crash what comes after. Follow it with MMAction2's ``DecordDecode``,
-    which reads from any reader. An unreadable video raises :class:`~.decoding.VideoDecodeError`;
+    A broken file cannot hang or crash what comes after. MMAction2's ``DecordDecode`` follows, which
+    reads from any reader. An unreadable video raises :class:`~.decoding.VideoDecodeError`;
     :class:`~.video_dataset.MSTAVideoDataset` catches it.
 
     With ``results['placeholder']`` true, black frames are given instead and no file is read.

@@ -15,8 +15,8 @@ from mmaction.registry import DATASETS
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
 
-from .annotations import AnnotationError, read_annotations, read_skip_list
 from .decoding import REASONS, VideoDecodeError
+from .lists.annotations import AnnotationError, read_annotations, read_skip_list
 
 _CODES = list(REASONS)
 

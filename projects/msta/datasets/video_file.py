@@ -52,7 +52,8 @@ class VideoFile:
         self._open()
         # The decode that is going on, and the last picture that came of it.
         self._running: Iterator[tuple[int, av.VideoFrame]] = iter(())
-        self._index, self._frame = -1, None
+        self._index = -1
+        self._frame: av.VideoFrame | None = None
         self.lost = 0  # pictures asked for that the index names and the decoder did not give
         table = tables.get(path)
         if table is None or (whole and not table.proven):
@@ -176,9 +177,9 @@ class VideoFile:
                 self._start(0)
             return
         keys = self.table.keys
-        key = keys[bisect_right(keys, index, key=lambda k: k.index) - 1]
-        if not going or key.index > self._index + 1:
-            self._start(key.index)
+        key = keys[bisect_right(keys, index, key=lambda k: k.place) - 1]
+        if not going or key.place > self._index + 1:
+            self._start(key.place)
 
     def _start(self, first: int) -> None:
         self._running = iter(())
@@ -188,7 +189,7 @@ class VideoFile:
             self._running = self._numbered(self._container.demux(self._stream))
             return
         keys = self.table.keys
-        key = keys[bisect_left(keys, first, key=lambda k: k.index)]
+        key = keys[bisect_left(keys, first, key=lambda k: k.place)]
         try:
             self._container.seek(key.seek, stream=self._stream)
         except av.error.FFmpegError:

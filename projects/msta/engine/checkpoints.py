@@ -21,7 +21,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 
-from projects.msta.archives import ArchiveError, read_plain
+from ..archives import ArchiveError, read_plain
 
 # Already safe, large, and partly more than a dict (a state dict carries its modules' versions).
 _TENSORS = frozenset({'state_dict', 'ema_state_dict', 'optimizer'})

@@ -22,13 +22,13 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from projects.msta.datasets.decoding import VideoDecodeError
-from projects.msta.engine.feature_store import DTYPES, FeatureCacheError, FeatureStore
-from projects.msta.engine.seeding import mix_seed, seed_everything
-from projects.msta.engine.wrapped import flatten_datasets
-from projects.msta.foundation import TokenLayout, VideoState
+from ..datasets.decoding import VideoDecodeError
+from ..foundation import TokenLayout, VideoState
+from ..paths import FEATURE_CACHE
+from .feature_store import DTYPES, FeatureCacheError, FeatureStore
+from .seeding import mix_seed, seed_everything
+from .wrapped import flatten_datasets
 
-FOLDER = Path(__file__).resolve().parents[3] / 'data' / 'feature_cache'
 _FORMAT = 'features/2'
 
 
@@ -126,7 +126,7 @@ class FeatureCacheHook(Hook):
         self,
         views: int = 4,
         dtype: str = 'bfloat16',
-        folder: str | Path = FOLDER,
+        folder: str | Path = FEATURE_CACHE,
         max_gib: float = 50.0,
     ) -> None:
         if views < 1:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from projects.msta.files import replacing, write_text
+from ..files import replacing, write_text
 
 GIB = 2**30
 DTYPES = {'bfloat16': torch.bfloat16, 'float32': torch.float32}

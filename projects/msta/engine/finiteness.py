@@ -13,7 +13,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from projects.msta.archives import not_finite
+from ..archives import not_finite
 
 _MOST_FILES = 16
 

@@ -20,7 +20,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from projects.msta.engine.checkpoints import AtomicLocalBackend
+from .checkpoints import AtomicLocalBackend
 
 FILENAME = 'interrupted.pth'
 

@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from projects.msta.engine.wrapped import flatten_datasets
-from projects.msta.labels import LabelError
+from ..labels import LabelError
+from .wrapped import flatten_datasets
 
 
 def check_dataset_labels(dataset: Any, labels: list[str]) -> None:

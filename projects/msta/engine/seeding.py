@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import get_worker_info
 
-from projects.msta.engine.wrapped import flatten_datasets
+from .wrapped import flatten_datasets
 
 
 def mix_seed(*parts: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.annotations import Video, read_annotations
-from ..datasets.splits import class_counts, unseen_classes
+from ..datasets.lists.annotations import Video, read_annotations
+from ..datasets.lists.splits import class_counts, unseen_classes
 from ..descriptions import DescriptionError, read_descriptions
 from ..labels import read_labels
 from .definitions import CLASS_COUNTS, ProtocolError

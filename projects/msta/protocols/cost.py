@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..apis.cli import read_config, run_tool
+from ..commands.common import run_tool
 from ..files import write_json
+from ..training.config import read_config
 from .definitions import ProtocolError
 
 _WARM_UP = 2
@@ -32,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def measure(args: argparse.Namespace) -> None:
     """Time every method of the file, or give one's memory."""
-    from ..apis.timing import added_memory, relative, take_turns
+    from benchmarks.timing import added_memory, relative, take_turns
 
     jobs = json.loads(args.jobs.read_text(encoding='utf-8'))
     device = _device()
@@ -78,7 +79,7 @@ def make_step(config: str, amp: bool) -> tuple[Callable[[], Any], int]:
     from mmengine.optim import build_optim_wrapper
     from mmengine.utils import import_modules_from_strings
 
-    from ..apis.launch import use_mixed_precision
+    from ..training.launch import use_mixed_precision
 
     cfg = read_config(config)
     if cfg.get('custom_imports'):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+from ..paths import CONFIGS
 
 PROTOCOLS = ('zero_shot', 'few_shot', 'base2novel', 'supervised')
 DATASETS = {

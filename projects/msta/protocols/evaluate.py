@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..apis.cli import explain, run_tool
+from ..commands.common import explain, run_tool
 from ..files import write_json
 from .definitions import ProtocolError
 
@@ -47,8 +47,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
-    from ..apis.launch import make_test_config
-    from ..apis.runners import running, unwrap
+    from ..training.launch import make_test_config
+    from ..training.runners import running, unwrap
 
     started = time.perf_counter()
     result = Path(job['result'])

@@ -9,7 +9,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..apis.cli import merge_options, read_config
+from ..training.config import merge_options, read_config
 from .definitions import (
     DEFAULT_SEEDS,
     DEFAULT_SHOTS,

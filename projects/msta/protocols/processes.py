@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from .. import locks
-from ..apis.cli import ROOT
+from ..paths import ROOT
 from .definitions import ProtocolError
 
 _STATUS_EVERY_SEC = 30.0
@@ -94,7 +94,7 @@ class Processes:
         launcher = [
             sys.executable,
             '-m',
-            'projects.msta.apis.ranks',
+            'projects.msta.training.ranks',
             f'--nproc_per_node={self.size}',
         ]
         launcher += ['--master_addr=127.0.0.1', f'--master_port={self.port + slot}']

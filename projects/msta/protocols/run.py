@@ -11,8 +11,8 @@ from pathlib import Path
 from queue import Queue
 from typing import IO, TYPE_CHECKING, Any
 
-from ..apis.launch import find_resumable
 from ..files import write_json, write_text
+from ..training.launch import find_resumable
 from .definitions import ProtocolError
 from .manifest import (
     check_same,

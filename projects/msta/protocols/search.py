@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..datasets.annotations import Video, read_annotations, write_annotations
-from ..datasets.splits import few_shot
+from ..datasets.lists.annotations import Video, read_annotations, write_annotations
+from ..datasets.lists.splits import few_shot
 from ..labels import read_labels
 from .comparison import Entry
 from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from

@@ -1,0 +1,1 @@
+"""Speed beside plain and reference implementations; pre-training of the tiny model."""

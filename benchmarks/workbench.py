@@ -1,0 +1,227 @@
+"""What the benchmark runs: a recognizer with random weights, and its plain twin."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.plain import PlainModel
+from benchmarks.timing import Once
+from projects.msta import register  # noqa: F401
+from projects.msta.foundation import (
+    Architecture,
+    TextState,
+    VideoState,
+    resolve_architecture,
+    tokenize,
+)
+from projects.msta.labels import make_prompts, read_labels
+from projects.msta.models import MSTARecognizer
+
+# The architecture of the weights that ship with the project.
+_TINY = {
+    'image_size': 36, 'patch_size': 12, 'width': 128, 'layers': 4, 'heads': 2, 'embed_dim': 64,
+    'context_length': 48, 'text_width': 48, 'text_layers': 4, 'text_heads': 1,
+}  # fmt: skip
+Sides = dict[str, Once]
+
+
+class Workbench:
+    """A ViCLIP recognizer with random weights, its plain twin, and one batch for both.
+
+    The upper 5 blocks of either tower (2 in the tiny model) are adapted. ``args.context`` is the
+    text context (32: ViCLIP, 77: CLIP's text tower).
+    """
+
+    def __init__(self, args: Namespace) -> None:
+        from mmaction.registry import MODELS
+        from mmaction.utils import register_all_modules
+
+        register_all_modules(init_default_scope=True)
+        torch.manual_seed(0)
+        arch = resolve_architecture('ViCLIP', _TINY if args.arch == 'tiny' else args.arch)
+        arch = replace(arch, context_length=args.context)
+        self.labels = class_names(args.classes)
+        self.model: MSTARecognizer = MODELS.build(_config(arch, self.labels)).to(args.device)
+        self.plain = PlainModel(self.model)
+        size = arch.image_size
+        self.video = torch.randn(args.batch, 3, arch.num_frames, size, size, device=args.device)
+        self.targets = torch.arange(args.batch, device=args.device) % len(self.labels)
+        self.tokens = tokenize(make_prompts(self.labels), args.context).to(args.device)
+        shape = (2, len(self.labels), arch.embed_dim)
+        self.descriptions = torch.randn(shape, device=args.device)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=0.0)
+        self.device = torch.device(args.device)
+        self.amp = args.amp
+
+    # ------------------------------------------------------------------ one run of a side
+
+    def our_loss(self, video: Tensor | VideoState) -> Tensor:
+        from mmaction.structures import ActionDataSample
+
+        model = self.model
+        feats = (
+            model.backbone.encode_video(video),
+            model.encode_classes(),
+            model.backbone.foundation.logit_scale,
+        )
+        samples = [ActionDataSample().set_gt_label(int(label)) for label in self.targets]
+        targets = dict(zip(('spatial', 'temporal'), self.descriptions, strict=True))
+        losses = model.cls_head.loss(feats, samples, targets=targets)
+        return losses['loss_cls'] + losses['loss_consistency']
+
+    def plain_loss(self) -> Tensor:
+        return self.plain.loss(self.video, self.targets, self.tokens, list(self.descriptions))
+
+    def step(self, loss: Callable[[], Tensor], amp: bool | None = None) -> None:
+        enabled = self.amp if amp is None else amp
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            value = loss()
+        value.backward()
+        self.optimizer.step()
+
+    def encode(self, function: Callable[[Tensor], Tensor], clips: int | None = None) -> None:
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            function(self.video[:clips])
+
+    def text_step(self, encode: Callable[[], Tensor]) -> None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            encode().square().sum().backward()
+
+    def bare_plain(self, video: Tensor) -> Tensor:
+        adapters, self.plain.video_adapters = self.plain.video_adapters, {}
+        try:
+            return self.plain.encode_video(video)
+        finally:
+            self.plain.video_adapters = adapters
+
+    def padded_texts(self) -> TextState:
+        """The prompts as a padded batch, cut to the longest."""
+        text = self.model.backbone.foundation.text
+        ends = self.tokens.argmax(-1)
+        tokens = self.tokens[:, : int(ends.max()) + 1]
+        x = text.token_embedding(tokens) + text.positional_embedding[: tokens.shape[1]]
+        return TextState(x, ends, 1)
+
+    # ------------------------------------------------------------------ what is compared
+
+    def training_step(self) -> Sides:
+        self.model.encode_classes()  # the frozen text path, once a run
+        cached = self.model.backbone.video_state(self.video)
+        return {
+            'plain': lambda: self.step(self.plain_loss),
+            'ours': lambda: self.step(lambda: self.our_loss(self.video)),
+            'ours, cached features': lambda: self.step(lambda: self.our_loss(cached)),
+        }
+
+    def precision(self) -> Sides:
+        self.model.encode_classes()
+        cached = self.model.backbone.video_state(self.video)
+        return {
+            'float32': lambda: self.step(lambda: self.our_loss(self.video), amp=False),
+            'bfloat16': lambda: self.step(lambda: self.our_loss(self.video), amp=True),
+            'bfloat16, cached features': lambda: self.step(lambda: self.our_loss(cached), amp=True),
+        }
+
+    def text_side(self) -> Sides:
+        """Plain, and then one shortcut more at a time."""
+        text, adapter = self.model.backbone.foundation.text, self.model.backbone.adapter
+        self.model.encode_classes()
+        cut = self.padded_texts()
+        with torch.no_grad():
+            kept = text.advance(cut, adapter.first_text_block(self.model.backbone.foundation))
+        return {
+            'plain': lambda: self.text_step(lambda: self.plain.encode_text(self.tokens)),
+            'cut to the longest; the last block for one row': lambda: self.text_step(
+                lambda: text.finish(cut, adapter.text)
+            ),
+            '+ kept below the first adapted block': lambda: self.text_step(
+                lambda: text.finish(kept, adapter.text)
+            ),
+            '+ packed (ours)': lambda: self.text_step(self.model.encode_classes),
+        }
+
+    def clip_forward(self) -> Sides:
+        foundation, backbone = self.model.backbone.foundation, self.model.backbone
+        return {
+            'plain, no adapters': lambda: self.encode(self.bare_plain),
+            'ours, no adapters': lambda: self.encode(foundation.encode_video),
+            'ours, adapters': lambda: self.encode(backbone.encode_video),
+            'plain, adapters': lambda: self.encode(self.plain.encode_video),
+        }
+
+    def clips(self) -> Sides:
+        """The video tower on 1, 2, ... clips, up to the batch."""
+        encode = self.model.backbone.encode_video
+        sides: Sides = {}
+        number = 1
+        while number <= len(self.video):
+            sides[f'{number} clip{"s" * (number > 1)}'] = partial(self.encode, encode, number)
+            number *= 2
+        return sides
+
+    def compiled(self) -> Sides:
+        """Trials: torch.compile of the blocks, and the patch convolution in channels-last."""
+        visual = self.model.backbone.foundation.visual
+        blocks, plain_blocks = visual.transformer.blocks, list(visual.transformer.blocks)
+        compiled = [torch.compile(block) for block in plain_blocks]
+
+        def with_blocks(chosen: list) -> None:
+            try:
+                for number, block in enumerate(chosen):
+                    blocks[number] = block
+                self.step(lambda: self.our_loss(self.video))
+            finally:
+                for number, block in enumerate(plain_blocks):
+                    blocks[number] = block
+
+        def channels_last() -> None:
+            visual.conv1.to(memory_format=torch.channels_last)
+            try:
+                self.step(lambda: self.our_loss(self.video))
+            finally:
+                visual.conv1.to(memory_format=torch.contiguous_format)
+
+        self.model.encode_classes()
+        with_blocks(compiled)  # compiles
+        return {
+            'as it is': lambda: self.step(lambda: self.our_loss(self.video)),
+            'torch.compile': lambda: with_blocks(compiled),
+            'channels-last': channels_last,
+        }
+
+
+def class_names(number: int) -> list[str]:
+    """The first Kinetics-400 class names; above 400, numbered copies of them."""
+    names = read_labels('kinetics400')
+    if number <= len(names):
+        return names[:number]
+    return numbered_names(number)
+
+
+def numbered_names(number: int) -> list[str]:
+    """Names of the same lengths however many there are: Kinetics-400 classes with 4 digits."""
+    names = read_labels('kinetics400')
+    return [f'{names[i % len(names)]} {i:04d}' for i in range(number)]
+
+
+def _config(arch: Architecture, labels: list[str]) -> dict:
+    fields = {k: v for k, v in vars(arch).items() if k != 'kind'}
+    first = max(3, arch.layers - 4)
+    return {
+        'type': 'MSTARecognizer',
+        'backbone': {
+            'type': 'MSTABackbone',
+            'foundation': {'type': 'ViCLIP', 'arch': fields},
+            'adapter': {'type': 'MSTAAdapter', 'blocks': (first, arch.layers), 'dim': 128},
+        },
+        'cls_head': {'type': 'ConsistencyHead'},
+        'labels': labels,
+    }

@@ -1,0 +1,248 @@
+"""Says what is installed, what is wrong with it, and the command that mends it.
+
+Uses nothing but the standard library until it tries out the packages it reports on, so that it
+also runs where the installation is broken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ..paths import CONFIGS, ROOT
+
+REQUIREMENTS = ROOT / 'requirements.txt'
+INSTALL = 'pip install -r requirements.txt'
+_REINSTALL = 'pip install --force-reinstall --no-deps av opencv-python opencv-contrib-python'
+
+# Packages that another one may stand for: the same modules, the same version.
+_ALTERNATIVES = {'mmcv-lite': 'mmcv'}
+_LABELS = {'ok': ' ok ', 'note': 'note', 'broken': 'BAD '}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: ``state`` is 'ok', 'note' (works without) or 'broken'."""
+
+    state: str
+    text: str
+    remedy: str = ''
+
+    def __str__(self) -> str:
+        remedy = f'\n         -> {self.remedy}' if self.remedy else ''
+        return f'  [{_LABELS[self.state]}] {self.text}{remedy}'
+
+
+def report(configs: Sequence[str | Path] = (), write: Callable[[str], object] = print) -> bool:
+    """Examine the installation, writing as it goes; give whether nothing is broken.
+
+    Args:
+        configs: Config files whose foundation weights are looked for; by default the project's.
+        write: Takes each line.
+    """
+    sections: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ('Python and packages', lambda: check_packages(REQUIREMENTS)),
+        ('Imports and work-arounds', check_imports),
+        ('Device', check_device),
+        ('Video', check_video),
+        ('Foundation weights', lambda: check_weights(configs)),
+    ]
+    broken = 0
+    for title, check in sections:
+        write(title)
+        try:
+            for finding in check():
+                write(str(finding))
+                broken += finding.state == 'broken'
+        except Exception as error:  # the rest of the report is worth more than this stack trace
+            write(str(Finding('broken', f'{type(error).__name__}: {error}', INSTALL)))
+            broken += 1
+    write(f'{broken} broken; what is marked BAD comes first' if broken else 'all in order')
+    return not broken
+
+
+def check_packages(requirements: Path) -> Iterator[Finding]:
+    """Compare the installed versions with the pins of a requirements file."""
+    python = platform.python_version()
+    if sys.version_info[:2] == (3, 11):
+        yield Finding('ok', f'Python {python}')
+    else:
+        yield Finding('note', f'Python {python}: the pins were tried with 3.11 only')
+    good = []
+    for line in requirements.read_text(encoding='utf-8').splitlines():
+        match = re.match(r'([A-Za-z0-9][A-Za-z0-9_.-]*)\s*([^#]*)', line.strip())
+        if not match:
+            continue
+        name, wanted = match[1], match[2].strip()
+        found = _version(name) or _version(_ALTERNATIVES.get(name, ''))
+        if found is None:
+            yield Finding('broken', f'{name} is not installed (wanted {wanted})', INSTALL)
+        elif not satisfies(found, wanted):
+            remedy = f"pip install '{name}{wanted.replace(' ', '')}'"
+            yield Finding('broken', f'{name} {found} (wanted {wanted})', remedy)
+        else:
+            good.append(f'{name} {found}')
+    if good:
+        yield Finding('ok', ', '.join(good))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name) if name else None
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def satisfies(version: str, wanted: str) -> bool:
+    """Whether a version meets ``==``, ``>=`` and ``<`` bounds; a local label (+cpu) is ignored."""
+    found = _numbers(version)
+    for bound in filter(None, (part.strip() for part in wanted.split(','))):
+        operator, limit = re.match(r'(==|>=|<)?\s*(.*)', bound).groups()  # type: ignore[union-attr]
+        limits = _numbers(limit)
+        length = max(len(found), len(limits))
+        ours, theirs = (n + (0,) * (length - len(n)) for n in (found, limits))
+        if not {'==': ours == theirs, '>=': ours >= theirs, '<': ours < theirs}[operator or '==']:
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r'\d+', version.split('+')[0]))
+
+
+def check_imports() -> Iterator[Finding]:
+    """Import what training imports; list the work-arounds that made it possible."""
+    from .. import compat
+    from .common import quiet_imports
+
+    quiet_imports()
+    try:
+        importlib.import_module('projects.msta.register')
+    except Exception as error:  # any failure of any package is what is looked for
+        yield Finding('broken', f'import fails: {type(error).__name__}: {error}', INSTALL)
+        return
+    yield Finding('ok', 'every part of the project imports')
+    for name, reason in compat.in_force().items():
+        yield Finding('ok', f'work-around "{name}": {reason}')
+
+
+def check_device() -> Iterator[Finding]:
+    """Say what the model will run on."""
+    import torch
+
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            facts = torch.cuda.get_device_properties(index)
+            yield Finding('ok', f'GPU {index}: {facts.name}, {facts.total_memory / 2**30:.0f} GiB')
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    yield Finding('ok', f'no GPU in use: {cores} CPU cores, {torch.get_num_threads()} threads')
+    if shutil.which('nvidia-smi'):
+        kind = 'was built without CUDA' if torch.version.cuda is None else 'cannot use its driver'
+        yield Finding(
+            'note',
+            f'this machine has an NVIDIA driver, but torch {torch.__version__} {kind}',
+            'install the CUDA build of the same version, as pytorch.org/get-started says',
+        )
+
+
+def check_video() -> Iterator[Finding]:
+    """Write a clip, read it back as training does, and compare."""
+    import av
+    import cv2
+    import numpy as np
+
+    from projects.msta.datasets.decoding import VideoDecodeError, close_process
+    from projects.msta.datasets.readers import IsolatedReader
+
+    frames, height, width = 12, 48, 64
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / 'clip.mp4')
+        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*'mp4v'), 10.0, (width, height))
+        for index in range(frames):
+            writer.write(np.full((height, width, 3), 20 * index, np.uint8))
+        writer.release()
+        try:
+            reader = IsolatedReader(path)
+            read = reader.get_batch(range(len(reader))).asnumpy()
+        except (RuntimeError, VideoDecodeError) as error:
+            yield Finding('broken', f'a generated mp4 cannot be read: {error}', _REINSTALL)
+            return
+        finally:
+            close_process()
+    expected = 20.0 * np.arange(frames)
+    # mp4v loses a few grey levels at most on flat frames.
+    if read.shape == (frames, height, width, 3) and np.allclose(
+        read.mean((1, 2, 3)), expected, atol=6
+    ):
+        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({frames} frames)')
+    else:
+        yield Finding(
+            'broken',
+            f'PyAV gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
+            _REINSTALL,
+        )
+
+
+def check_weights(configs: Sequence[str | Path] = ()) -> Iterator[Finding]:
+    """Look for the weights that the configs name, and say where to get those missing."""
+    from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
+
+    users = _weights_of_configs(configs or sorted(CONFIGS.glob('*.py')))
+    known = {FOUNDATION_DIR / info.file: info for info in KNOWN_WEIGHTS.values()}
+    for path in dict.fromkeys([TINY_SHAPES, *known, *users]):
+        info = known.get(path)
+        used = f' (used by {", ".join(users[path])})' if path in users else ''
+        if path.exists():
+            yield _examine(path, used)
+        elif path == TINY_SHAPES:
+            remedy = f'git checkout -- {_shown(path)}'
+            yield Finding('broken', f'{_shown(path)}, part of the project, is missing', remedy)
+        elif info is not None:
+            yield Finding(
+                'note',
+                f'{_shown(path)} is not here{used}: {info.note}',
+                f'{info.source}; licence: {info.licence}',
+            )
+        else:
+            yield Finding('note', f'{_shown(path)} is not here{used}', 'put it there, or change it')
+
+
+def _examine(path: Path, used: str) -> Finding:
+    if path.is_dir() or path.suffix == '.safetensors' or zipfile.is_zipfile(path):
+        size = '' if path.is_dir() else f', {path.stat().st_size / 2**20:.0f} MiB'
+        return Finding('ok', f'{_shown(path)}{size}{used}')
+    # Files from before PyTorch 1.6 are no archives, and begin with a pickle's first byte.
+    with path.open('rb') as file:
+        if file.read(1) == b'\x80':
+            return Finding('ok', f'{_shown(path)}, an old format{used}')
+    return Finding(
+        'broken', f'{_shown(path)} is cut off or no PyTorch file{used}', 'download it again'
+    )
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _weights_of_configs(configs: Sequence[str | Path]) -> dict[Path, list[str]]:
+    from ..training.config import read_config
+
+    users: dict[Path, list[str]] = {}
+    for config in configs:
+        model = read_config(config).get('model') or {}
+        checkpoint = model.get('backbone', {}).get('foundation', {}).get('checkpoint')
+        if checkpoint:
+            path = Path(os.path.normpath(ROOT / checkpoint))
+            users.setdefault(path, []).append(Path(config).name)
+    return users

@@ -1,0 +1,1 @@
+"""Lists of videos: annotations, splits, published lists, checks. No torch."""

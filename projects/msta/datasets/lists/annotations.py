@@ -1,0 +1,229 @@
+"""Lists of videos and their class indices: text, CSV, or a folder a class. No torch."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...files import write_text
+from ...labels import read_labels
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset([
+    '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts',
+    '.ogv', '.ts', '.webm', '.wmv',
+])
+# fmt: on
+
+_INDEX = re.compile(r'-?\d{1,9}')
+
+_PATH_COLUMNS = ('path', 'video', 'video_path', 'filename', 'file')
+_LABEL_COLUMNS = ('label', 'class', 'label_id', 'class_id', 'category')
+
+
+class AnnotationError(ValueError):
+    """A list that cannot be read; the message names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video file, relative to the folder of its data set, and its class (-1: not known)."""
+
+    path: str
+    label: int
+
+
+def read_annotations(
+    source: str | Path,
+    labels: str | Path | Sequence[str] | None = None,
+    delimiter: str | None = None,
+    need_labels: bool = True,
+) -> list[Video]:
+    """Read a list of videos.
+
+    Args:
+        source: a text file with ``path label`` lines, split at the last space or tab, so that names
+            may hold spaces (MMAction2's and ViFi-CLIP's form); a ``.csv`` file with two columns, by
+            their header or in this order; or a folder that has a folder of videos for each class.
+        labels: the class names, as ``read_labels`` takes them. Indices are checked against them, a
+            CSV may give names in place of indices, and folders are matched to them by name.
+        delimiter: what stands before the label in a text file, if not white space.
+        need_labels: whether a text line without a label is an error; otherwise its class is -1.
+
+    Raises:
+        AnnotationError: a missing or empty file, or a line that cannot be read.
+    """
+    source = Path(source)
+    names = None if labels is None else read_labels(labels)
+    if source.is_dir():
+        return scan_folder(source, names)[0]
+    if not source.is_file():
+        raise AnnotationError(f'{source}: no such annotation file')
+    lines = _read_text(source).splitlines()
+    if source.suffix.lower() == '.csv':
+        located = list(_csv_rows(lines, source, names))
+    else:
+        located = list(_text_rows(lines, source, delimiter, need_labels))
+    if not located:
+        raise AnnotationError(f'{source}: no videos in this file')
+    _check_range(located, source, names, need_labels)
+    return [video for _, video in located]
+
+
+def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
+    """Write ``path label`` lines, to a temporary name first."""
+    write_lines(path, (f'{video.path} {video.label}' for video in videos))
+
+
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write a UTF-8 text file whole or not at all; its folder is made if need be."""
+    write_text(path, ''.join(f'{line}\n' for line in lines))
+
+
+def scan_folder(
+    root: str | Path, labels: Sequence[str] | None = None
+) -> tuple[list[Video], list[str]]:
+    """Find the videos of a folder that has one folder a class; sorted by class, then by path.
+
+    Args:
+        root: the folder.
+        labels: class names in order; every folder must be one of them. By default, the folders'
+            names, sorted.
+
+    Returns:
+        the videos, with paths relative to `root`, and the class names.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise AnnotationError(f'{root}: no such folder')
+    folders = sorted(entry.name for entry in root.iterdir() if _is_class_folder(entry))
+    names = folders if labels is None else list(labels)
+    unknown = [folder for folder in folders if folder not in set(names)]
+    if unknown:
+        raise AnnotationError(
+            f'{root}: {len(unknown)} folders are not in the list of {len(names)} classes: '
+            f'{_few(unknown)}. Rename them, or add them to the list.'
+        )
+    videos = []
+    for label, name in enumerate(names):
+        files = sorted(
+            Path(parent, file).relative_to(root).as_posix()
+            for parent, _, found in os.walk(root / name, followlinks=True)
+            for file in found
+            if Path(file).suffix.lower() in VIDEO_SUFFIXES
+        )
+        videos += [Video(file, label) for file in files]
+    if not videos:
+        raise AnnotationError(
+            f'{root}: no videos in it. Put the videos of each class into a folder of its name: '
+            f'{root}/juggling/001.mp4. Known file names end in {" ".join(sorted(VIDEO_SUFFIXES))}.'
+        )
+    return videos, names
+
+
+def read_skip_list(path: str | Path) -> dict[str, str]:
+    """Read a skip list: a path a line as the data set's list has it, optionally a tab and why."""
+    path = Path(path)
+    if not path.is_file():
+        raise AnnotationError(f'{path}: no such skip list')
+    skipped = {}
+    for line in _read_text(path).splitlines():
+        if line.strip() and not line.startswith('#'):
+            name, _, reason = line.partition('\t')
+            skipped[name.strip()] = reason.strip()
+    return skipped
+
+
+def _is_class_folder(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith('.')
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f'{path}: not UTF-8 text ({error.reason})') from error
+
+
+def _text_rows(
+    lines: Sequence[str], source: Path, delimiter: str | None, need_labels: bool
+) -> Iterator[tuple[int, Video]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        parts = [part.strip() for part in line.strip().rsplit(delimiter, 1)]
+        if len(parts) == 2 and _INDEX.fullmatch(parts[1]):
+            yield number, Video(parts[0], int(parts[1]))
+        elif need_labels:
+            raise AnnotationError(
+                f'{source}, line {number}: {line.strip()[:200]!r} does not end in a class index. A '
+                "line is 'path/to/video.mp4 12'."
+            )
+        else:
+            yield number, Video(line.strip(), -1)
+
+
+def _csv_rows(
+    lines: Sequence[str], source: Path, names: Sequence[str] | None
+) -> Iterator[tuple[int, Video]]:
+    reader = csv.reader(lines)
+    index = None if names is None else {name: position for position, name in enumerate(names)}
+    columns = (0, 1)
+    for row in reader:
+        number = reader.line_num
+        if number == 1:
+            header = [cell.strip().lower() for cell in row]
+            paths = [header.index(name) for name in _PATH_COLUMNS if name in header]
+            classes = [header.index(name) for name in _LABEL_COLUMNS if name in header]
+            if paths and classes:
+                columns = (paths[0], classes[0])
+                continue
+        if not row:
+            continue
+        if len(row) <= max(columns):
+            raise AnnotationError(
+                f'{source}, line {number}: {len(row)} columns. Give the path and the class '
+                f'(header: one of {", ".join(_PATH_COLUMNS)}; one of {", ".join(_LABEL_COLUMNS)}).'
+            )
+        path, label = row[columns[0]].strip(), row[columns[1]].strip()
+        # A class may have a number as its name; names win where they are known.
+        if index is not None and label in index:
+            yield number, Video(path, index[label])
+        elif _INDEX.fullmatch(label):
+            yield number, Video(path, int(label))
+        elif index is None:
+            raise AnnotationError(
+                f'{source}, line {number}: class {label!r} is a name: give the list of classes too.'
+            )
+        else:
+            raise AnnotationError(
+                f'{source}, line {number}: class {label!r} is not among the {len(index)} classes.'
+            )
+
+
+def _check_range(
+    located: Sequence[tuple[int, Video]],
+    source: Path,
+    names: Sequence[str] | None,
+    need_labels: bool,
+) -> None:
+    wrong = [
+        f'line {number}: {video.label} ({video.path})'
+        for number, video in located
+        if (video.label < 0 and need_labels) or (names is not None and video.label >= len(names))
+    ]
+    if wrong:
+        allowed = '0 or more' if names is None else f'0..{len(names) - 1} ({len(names)} classes)'
+        raise AnnotationError(
+            f'{source}: {len(wrong)} class indices are not {allowed}: {_few(wrong)}. Indices start '
+            'at 0; check that the list belongs to these classes.'
+        )
+
+
+def _few(items: Sequence[str], most: int = 5) -> str:
+    rest = f' and {len(items) - most} more' if len(items) > most else ''
+    return ', '.join(items[:most]) + rest

@@ -1,0 +1,115 @@
+"""Decode every video, in parallel, with progress; can be resumed. No torch."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..decoding import REASONS, VideoDecodeError
+from ..readers import DamagedVideoWarning, IsolatedReader
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
+
+    ``damaged`` of its ``num_frames`` pictures came with an error of the decoder, or after one.
+    """
+
+    path: str
+    reason: str = ''
+    detail: str = ''
+    num_frames: int = 0
+    height: int = 0
+    width: int = 0
+    damaged: int = 0
+
+
+def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
+    """Decode everything, then read `num_frames` frames at equal distances, as a test clip would."""
+    try:
+        with warnings.catch_warnings(category=DamagedVideoWarning, action='ignore'):
+            reader = IsolatedReader(str(root / path), limit_sec, patient=True, whole=True)
+        total = len(reader)
+        indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
+        height, width = reader.get_batch(indices).asnumpy().shape[1:3]
+    except VideoDecodeError as error:
+        detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
+        return Probe(path, error.reason, detail)
+    return Probe(path, num_frames=total, height=height, width=width, damaged=reader.damaged)
+
+
+def probe_videos(
+    root: str | Path,
+    paths: Sequence[str],
+    num_frames: int = 8,
+    workers: int = 4,
+    limit_sec: float = 60.0,
+    journal: Path | None = None,
+    quiet: bool = False,
+) -> list[Probe]:
+    """Probe every video, in the order of `paths`.
+
+    Args:
+        root: the folder that paths are relative to.
+        paths: videos; one that is listed twice is read once.
+        num_frames: frames to decode of each.
+        workers: decoding processes at a time.
+        limit_sec: the longest that one may take without getting on.
+        journal: file that keeps results as they come: after an interruption, what it holds is not
+            probed again, unless size or time of the file changed. The caller removes it.
+        quiet: show no progress.
+    """
+    root = Path(root)
+    unique = list(dict.fromkeys(paths))
+    done = _read_journal(journal, root, num_frames)
+    todo = [path for path in unique if path not in done]
+    with ThreadPoolExecutor(workers) as pool:
+        results = pool.map(lambda path: probe_video(root, path, num_frames, limit_sec), todo)
+        bar = tqdm(
+            results, 'videos', len(unique), initial=len(unique) - len(todo), disable=quiet or None
+        )
+        try:
+            for probe in bar:
+                done[probe.path] = probe
+                if journal is not None:
+                    _write_journal(journal, root, num_frames, probe)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [done[path] for path in paths]
+
+
+def _stamp(file: Path, num_frames: int) -> list[int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return [num_frames]
+    return [num_frames, status.st_size, status.st_mtime_ns]
+
+
+def _write_journal(journal: Path, root: Path, num_frames: int, probe: Probe) -> None:
+    entry = {'stamp': _stamp(root / probe.path, num_frames), **asdict(probe)}
+    with journal.open('a', encoding='utf-8') as file:
+        file.write(json.dumps(entry) + '\n')
+
+
+def _read_journal(journal: Path | None, root: Path, num_frames: int) -> dict[str, Probe]:
+    done = {}
+    if journal is not None and journal.is_file():
+        for line in journal.read_text(encoding='utf-8').split('\n'):
+            try:
+                entry = json.loads(line)
+                stamp = entry.pop('stamp')
+                probe = Probe(**entry)
+            except (ValueError, TypeError, KeyError):
+                continue  # the line that was being written at the interruption
+            if stamp == _stamp(root / probe.path, num_frames):
+                done[probe.path] = probe
+    return done

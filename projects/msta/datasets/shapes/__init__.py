@@ -1,0 +1,1 @@
+"""The synthetic world of moving shapes: classes, rendering, captions, folder. No torch."""

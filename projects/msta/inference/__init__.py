@@ -1,0 +1,1 @@
+"""Any labels, any video: inferencer, windows, segments, rejection, pictures, export."""

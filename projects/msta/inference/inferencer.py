@@ -1,0 +1,239 @@
+"""Any labels, any video."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmaction.structures import ActionDataSample
+from torch import Tensor
+
+import projects.msta.register  # noqa: F401
+
+from ..labels import read_labels
+from ..models.class_encoder import ClassEncoder
+from .loading import Loaded, VideoLoader
+from .recognizers import build_recognizer, choose_device, pipeline_of, resolve_config
+from .rejection import Rejection, read_rejection
+from .results import VideoResult
+from .sources import iter_sources
+
+
+class MSTAInferencer:
+    """Recognises any list of classes in any video, with the test pipeline of a config.
+
+    Shapes: V views a video, T frames, K classes, N texts, D joint width.
+
+    Args:
+        config_or_preset: a config, its file, a preset (``'msta_vitb16_k400'``), or a foundation's
+            weights. None: what ``checkpoint`` says of itself, else the shipped tiny model.
+        checkpoint: trained adapters; None for the frozen foundation.
+        labels: class names, a file of them, or a shipped list; the config's own by default.
+        device: a GPU where there is one.
+        foundation: foundation weights, if not those that the config names.
+        templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
+        none_of_these: a :class:`Rejection`, or a file of ``tools/calibrate.py``.
+        batch_size: videos decoded and run together.
+        max_clips: views that go through the video tower at a time, which bounds its memory.
+        workers: threads, each with a process that decodes.
+    """
+
+    def __init__(
+        self,
+        config_or_preset: str | Path | Mapping[str, Any] | None = None,
+        checkpoint: str | Path | None = None,
+        labels: str | Path | Sequence[str] | None = None,
+        device: str | torch.device | None = None,
+        *,
+        foundation: str | Path | None = None,
+        templates: str | Sequence[str] | None = None,
+        none_of_these: Rejection | str | Path | None = None,
+        batch_size: int = 8,
+        max_clips: int = 32,
+        workers: int = 2,
+    ) -> None:
+        if batch_size < 1 or max_clips < 1:
+            raise ValueError(f'batch_size={batch_size}, max_clips={max_clips}: at least 1 each')
+        self.device = choose_device(device)
+        self.cfg = resolve_config(config_or_preset, checkpoint, foundation)
+        self.model = build_recognizer(self.cfg, checkpoint, labels).to(self.device)
+        self.cfg_pipeline = pipeline_of(self.cfg)
+        self.loader = VideoLoader(self.cfg_pipeline, workers)
+        self.batch_size, self.max_clips = batch_size, max_clips
+        self.encoder = ClassEncoder(self.model)
+        self.set_rejection(none_of_these)
+        self.set_labels(self.model.labels, templates)
+
+    # ------------------------------------------------------------------ classes
+
+    def set_labels(
+        self,
+        labels: str | Path | Sequence[str],
+        templates: str | Sequence[str] | None = None,
+        descriptions: str | Path | Sequence[str] | None = None,
+        description_weight: float = 0.5,
+    ) -> None:
+        """Recognise these classes from now on; lists seen before are not encoded again.
+
+        Args:
+            labels: class names, a file of them, or a shipped list.
+            templates: as in the constructor; by default the model's.
+            descriptions: a description file that has every one of the labels, also ones never
+                trained on. Their embeddings by the frozen text tower are mixed into the classes'.
+            description_weight: the share of the descriptions in the mix, 0..1.
+        """
+        names = read_labels(labels, self.model.humanize)
+        chosen = templates or self.model.template
+        prompts = [chosen] if isinstance(chosen, str) else list(chosen)
+        self.classes = self.encoder.classes(names, prompts, descriptions, description_weight)
+        self.labels, self.templates = names, prompts
+
+    def set_rejection(self, rule: Rejection | str | Path | None) -> None:
+        """Answer 'none of these' by this rule from now on; None always answers a label."""
+        self.rejection = read_rejection(rule) if isinstance(rule, (str, Path)) else rule
+
+    # ------------------------------------------------------------------ recognition
+
+    def __call__(self, videos: Any, topk: int = 5) -> list[VideoResult]:
+        """One result a video, in order: :meth:`iterate` to the end."""
+        return list(self.iterate(videos, topk))
+
+    def iterate(self, videos: Any, topk: int = 5) -> Iterator[VideoResult]:
+        """Results one by one, as batches are done.
+
+        ``videos``: a path, folder or glob; frames ``(T, H, W, 3)``, uint8 RGB, NumPy or torch; or a
+        list or iterator of these. An unreadable one has a result that says so.
+        """
+        if topk < 1:
+            raise ValueError(f'topk={topk} must be at least 1')
+        loaded = self.loader.load_all(iter_sources(videos), self.batch_size)
+        for batch in batched(loaded, self.batch_size):
+            yield from self._recognise(batch, topk)
+
+    def _recognise(self, batch: Sequence[Loaded], topk: int) -> list[VideoResult]:
+        results = [
+            VideoResult(item.source.name, timings={'decode': item.seconds}, error=item.error)
+            for item in batch
+        ]
+        for indices in by_shape([item.inputs for item in batch]):
+            started = time.perf_counter()
+            views = [batch[i].inputs for i in indices]
+            cosines, logits, scores = self.score(torch.stack([v for v in views if v is not None]))
+            seconds = (time.perf_counter() - started) / len(indices)
+            for row, index in enumerate(indices):
+                results[index].timings['model'] = seconds
+                self.fill(results[index], cosines[row], logits[row], scores[row], topk)
+        return results
+
+    @torch.inference_mode()
+    def score(self, inputs: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Views ``(B, V, C, T, H, W)``, uint8 -> cosines, logits and scores, each ``(B, K)``."""
+        video = self._embed(inputs)  # (B * V, D)
+        return self.compare(video, len(inputs))
+
+    @torch.inference_mode()
+    def compare(self, video: Tensor, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Embeddings of the views of ``batch`` videos -> cosines, logits and scores, ``(B, K)``."""
+        head = self.model.cls_head
+        scale = self.model.backbone.foundation.logit_scale
+        logits = head((video, self.classes, scale))
+        cosines = logits / (scale if head.logit_scale is None else head.logit_scale)
+        samples = head.predict_by_feat(logits, [ActionDataSample() for _ in range(batch)])
+        scores = torch.stack([sample.pred_score for sample in samples])
+        means = [x.unflatten(0, (batch, -1)).mean(1).cpu().numpy() for x in (cosines, logits)]
+        return means[0], means[1], scores.cpu().numpy()
+
+    def fill(
+        self,
+        result: VideoResult,
+        cosines: np.ndarray,
+        logits: np.ndarray,
+        scores: np.ndarray,
+        topk: int,
+    ) -> None:
+        """Write the scores ``(K,)`` of a video into its result, the top k sorted."""
+        order = np.argsort(-scores, kind='stable')[:topk]
+        result.labels = [self.labels[i] for i in order]
+        result.probabilities = scores[order].tolist()
+        result.cosines = cosines[order].tolist()
+        result.logits = logits[order].tolist()
+        result.scores = scores
+        if self.rejection is not None:
+            result.rejected = bool(self.rejection.rejects(cosines[None])[0])
+
+    # ------------------------------------------------------------------ embeddings
+
+    @torch.inference_mode()
+    def _embed(self, inputs: Tensor) -> Tensor:
+        """Views ``(B, V, C, T, H, W)``, uint8 -> ``(B * V, D)``, not normalised."""
+        clips = []
+        for part in inputs.flatten(0, 1).split(self.max_clips):
+            samples = [ActionDataSample() for _ in part]
+            data = {'inputs': list(part.unsqueeze(1)), 'data_samples': samples}
+            data = self.model.data_preprocessor(data, False)
+            clips.append(self.model.backbone.encode_video(data['inputs'].flatten(0, 1)).float())
+        return torch.cat(clips)
+
+    def encode_videos(self, videos: Any) -> tuple[Tensor, list[VideoResult]]:
+        """Embeddings ``(N, D)`` of length 1 of the readable videos, and a result for every video.
+
+        A video's embedding is the mean over its views. The results carry names, timings and errors;
+        row i belongs to the i-th result that is ``ok``.
+        """
+        rows: list[Tensor] = []
+        results: list[VideoResult] = []
+        loaded = self.loader.load_all(iter_sources(videos), self.batch_size)
+        for batch in batched(loaded, self.batch_size):
+            found: dict[int, Tensor] = {}
+            for indices in by_shape([item.inputs for item in batch]):
+                views = torch.stack([v for i in indices if (v := batch[i].inputs) is not None])
+                embeds = F.normalize(self._embed(views), dim=-1).unflatten(0, (len(indices), -1))
+                found.update(zip(indices, F.normalize(embeds.mean(1), dim=-1).cpu(), strict=True))
+            rows += [found[index] for index in sorted(found)]
+            results += [
+                VideoResult(item.source.name, timings={'decode': item.seconds}, error=item.error)
+                for item in batch
+            ]
+        width = self.model.backbone.foundation.arch.embed_dim
+        return torch.stack(rows) if rows else torch.empty(0, width), results
+
+    def encode_texts(self, texts: str | Sequence[str]) -> Tensor:
+        """Embeddings ``(N, D)`` of length 1 of any texts, taken as they are."""
+        embeds = self.encoder.texts([texts] if isinstance(texts, str) else texts)
+        return F.normalize(embeds, dim=-1).cpu()
+
+    def close(self) -> None:
+        """End the decoding processes."""
+        self.loader.close()
+
+    def __enter__(self) -> MSTAInferencer:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to ``size`` neighbours."""
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def by_shape(inputs: Sequence[Tensor | None]) -> list[list[int]]:
+    """Positions of the tensors, grouped by shape; None belongs to no group."""
+    groups: dict[torch.Size, list[int]] = {}
+    for index, tensor in enumerate(inputs):
+        if tensor is not None:
+            groups.setdefault(tensor.shape, []).append(index)
+    return list(groups.values())

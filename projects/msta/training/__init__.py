@@ -1,0 +1,1 @@
+"""Train and test from a config: launching, ranks, checks of a config."""

@@ -1,0 +1,121 @@
+"""Lists of videos in their three forms, and what is wrong with bad ones."""
+
+import pytest
+
+from projects.msta.datasets.lists.annotations import (
+    AnnotationError,
+    Video,
+    read_annotations,
+    read_skip_list,
+    scan_folder,
+    write_annotations,
+)
+
+
+def write(path, text):
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+def test_text_list_splits_from_the_right(tmp_path):
+    source = write(
+        tmp_path / 'list.txt', 'a.mp4 0\ndir with space/b (1) 2.mp4 12\r\n\nc.mp4\t3\né ü.avi  4 \n'
+    )
+    assert read_annotations(source) == [
+        Video('a.mp4', 0),
+        Video('dir with space/b (1) 2.mp4', 12),
+        Video('c.mp4', 3),
+        Video('é ü.avi', 4),
+    ]
+
+
+def test_text_list_with_a_delimiter(tmp_path):
+    source = write(tmp_path / 'list.txt', 'a, b.mp4,1\nc.mp4, 0\n')
+    assert read_annotations(source, delimiter=',') == [Video('a, b.mp4', 1), Video('c.mp4', 0)]
+
+
+def test_labels_may_be_left_out_on_request(tmp_path):
+    source = write(tmp_path / 'list.txt', 'my clip.mp4\nother.mp4 2\n')
+    assert read_annotations(source, need_labels=False) == [
+        Video('my clip.mp4', -1),
+        Video('other.mp4', 2),
+    ]
+    with pytest.raises(AnnotationError, match=r"line 1: 'my clip.mp4' does not end in a class"):
+        read_annotations(source)
+
+
+def test_csv_by_header_name_and_position(tmp_path):
+    named = write(tmp_path / 'a.csv', 'label,fps,path\nrun,3,"a, b.mp4"\nwalk,3,c.mp4\n')
+    assert read_annotations(named, ['walk', 'run']) == [Video('a, b.mp4', 1), Video('c.mp4', 0)]
+    bare = write(tmp_path / 'b.csv', 'a b.mp4,1\nc.mp4,0\n')
+    assert read_annotations(bare) == [Video('a b.mp4', 1), Video('c.mp4', 0)]
+
+
+def test_csv_class_whose_name_is_a_number(tmp_path):
+    source = write(tmp_path / 'a.csv', 'path,label\na.mp4,7\n')
+    assert read_annotations(source, ['9', '7']) == [Video('a.mp4', 1)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'labels', 'message'),
+    [
+        ('a.txt', '', None, 'no videos'),
+        ('a.txt', 'a.mp4 x\n', None, 'line 1'),
+        ('a.txt', 'a.mp4 0\nb.mp4 -1\n', None, 'line 2: -1'),
+        ('a.txt', 'a.mp4 0\nb.mp4 2\n', ['x', 'y'], r'not 0..1 \(2 classes\): line 2: 2 \(b.mp4\)'),
+        ('a.csv', 'path,label\na.mp4,jump\n', None, "'jump' is a name"),
+        ('a.csv', 'path,label\na.mp4,jump\n', ['run'], "'jump' is not among the 1"),
+        ('a.csv', 'path,label\na.mp4\n', None, 'line 2: 1 columns'),
+    ],
+)
+def test_bad_lists_name_file_and_line(name, text, labels, message, tmp_path):
+    source = write(tmp_path / name, text)
+    with pytest.raises(AnnotationError, match=message) as caught:
+        read_annotations(source, labels)
+    assert str(source) in str(caught.value)
+
+
+def test_missing_and_binary_lists(tmp_path):
+    with pytest.raises(AnnotationError, match='no such annotation file'):
+        read_annotations(tmp_path / 'none.txt')
+    (tmp_path / 'binary.txt').write_bytes(b'\xff\xfe\x00a')
+    with pytest.raises(AnnotationError, match='not UTF-8'):
+        read_annotations(tmp_path / 'binary.txt')
+
+
+def make_folders(root):
+    for name in ('walk/b c.mp4', 'walk/a.AVI', 'run/deep/x.webm', 'run/notes.txt', '.cache/y.mp4'):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_folder_a_class(tmp_path):
+    make_folders(tmp_path)
+    expected = [Video('run/deep/x.webm', 0), Video('walk/a.AVI', 1), Video('walk/b c.mp4', 1)]
+    assert scan_folder(tmp_path) == (expected, ['run', 'walk'])
+    assert read_annotations(tmp_path, ['walk', 'sit', 'run']) == [
+        Video('walk/a.AVI', 0),
+        Video('walk/b c.mp4', 0),
+        Video('run/deep/x.webm', 2),
+    ]
+    with pytest.raises(AnnotationError, match=r'1 folders are not in the list of 2 .*: run'):
+        read_annotations(tmp_path, ['walk', 'sit'])
+
+
+def test_folder_without_videos(tmp_path):
+    with pytest.raises(AnnotationError, match='no videos in it'):
+        scan_folder(tmp_path)
+
+
+def test_written_lists_read_back_and_leave_no_partial_file(tmp_path):
+    videos = [Video('a b/c 1.mp4', 0), Video('d.mp4', 5)]
+    write_annotations(tmp_path / 'new' / 'list.txt', videos)
+    assert read_annotations(tmp_path / 'new' / 'list.txt') == videos
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['list.txt']
+
+
+def test_skip_list(tmp_path):
+    source = write(tmp_path / 'skip.txt', '# broken\na b.mp4\tempty file\nc.mp4\n\n')
+    assert read_skip_list(source) == {'a b.mp4': 'empty file', 'c.mp4': ''}
+    with pytest.raises(AnnotationError, match='no such skip list'):
+        read_skip_list(tmp_path / 'none.txt')

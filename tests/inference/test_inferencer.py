@@ -1,0 +1,216 @@
+"""The inferencer on real files: what it accepts, what it returns, and what it says of failures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import decord
+import numpy as np
+import pytest
+import torch
+
+from projects.msta.apis import MSTAInferencer, Rejection
+from projects.msta.labels import LabelError
+from projects.msta.models import CheckpointError
+from projects.msta.training.config import ConfigError
+from tests.models.conftest import LABELS
+from tests.videos import ODD_FILES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _own_labels(inferencer):
+    inferencer.set_labels(LABELS)
+    inferencer.set_rejection(None)
+
+
+def videos(tiny):
+    return sorted(str(path) for path in (tiny / 'videos').glob('*.mp4'))
+
+
+def frames_of(path):
+    return decord.VideoReader(path).get_batch(range(len(decord.VideoReader(path)))).asnumpy()
+
+
+def test_scores_equal_those_of_the_test_tool(tiny, inferencer, tmp_path):
+    dump = tmp_path / 'scores.pkl'
+    command = [sys.executable, ROOT / 'tools' / 'test.py', tiny / 'config.py']
+    command += [tiny / 'adapters.pth', '--dump', dump, '--work-dir', tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    import mmengine
+
+    expected = np.stack([sample['pred_score'].numpy() for sample in mmengine.load(dump)])
+    found = np.stack([result.scores for result in inferencer(tiny / 'videos')])
+    assert len(expected) == 5
+    assert expected.std(0).max() > 1e-3  # the videos do differ
+    # The same floats but for the order of sums: batches are composed differently.
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_folder_a_glob_a_list_and_an_iterator_give_the_same(tiny, inferencer):
+    from_folder = inferencer(tiny / 'videos')
+    assert [r.video for r in from_folder] == videos(tiny)
+    for given in (str(tiny / 'videos' / '*.mp4'), videos(tiny), iter(videos(tiny))):
+        for one, other in zip(inferencer(given), from_folder, strict=True):
+            assert one.video == other.video
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+
+
+def test_frames_in_memory_score_as_their_file(tiny, inferencer):
+    path = videos(tiny)[2]
+    frames = frames_of(path)
+    file, array, tensor = inferencer([path, frames, torch.from_numpy(frames)])
+    np.testing.assert_allclose(array.scores, file.scores, atol=1e-6)
+    np.testing.assert_allclose(tensor.scores, file.scores, atol=1e-6)
+    assert (array.video, tensor.video) == ('array 0', 'array 1')
+
+
+def test_batching_does_not_matter(tiny, inferencer):
+    together = inferencer(videos(tiny))
+    with MSTAInferencer(
+        tiny / 'config.py', tiny / 'adapters.pth', batch_size=1, max_clips=2, workers=1
+    ) as other:
+        for one, alone in zip(together, other(videos(tiny)), strict=True):
+            np.testing.assert_allclose(one.scores, alone.scores, atol=1e-6)
+
+
+def test_results_are_sorted_and_consistent(tiny, inferencer):
+    for result in inferencer(videos(tiny), topk=3):
+        assert len(result.labels) == 3 and result.label == result.labels[0]
+        assert result.probabilities == sorted(result.probabilities, reverse=True)
+        assert result.scores.sum() == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(np.array(result.cosines) * 20, result.logits, rtol=1e-4)
+        assert set(result.timings) == {'decode', 'model'}
+
+
+def test_topk_beyond_the_list_gives_the_whole_list(tiny, inferencer):
+    (result,) = inferencer(videos(tiny)[0], topk=50)
+    assert sorted(result.labels) == sorted(LABELS)
+
+
+@pytest.mark.parametrize('kind', ['empty', 'text', 'truncated 50%', 'audio only'])
+def test_an_unreadable_file_is_named_and_stops_nothing(tiny, inferencer, tmp_path, kind):
+    name, write = ODD_FILES[kind]
+    broken = str(write(tmp_path / name))
+    first, bad, last = inferencer([videos(tiny)[0], broken, videos(tiny)[1]])
+    assert first.ok and last.ok
+    assert not bad.ok and bad.label is None and broken in bad.error
+
+
+def test_what_is_no_video_is_named(tiny, inferencer, tmp_path):
+    given = [tmp_path / 'gone.mp4', tmp_path, str(tmp_path / '*.mp4'), np.zeros((2, 3)), 7]
+    results = inferencer([*given, videos(tiny)[0]])
+    reasons = ['file not found', 'without videos', 'no file matches', '(T, H, W, 3)', 'neither']
+    for result, reason in zip(results, reasons, strict=False):
+        assert reason in result.error
+    assert len(results) == 6 and results[-1].ok
+
+
+def test_labels_change_and_return_without_being_encoded_again(tiny, inferencer, monkeypatch):
+    before = inferencer(videos(tiny)[0])[0]
+    inferencer.set_labels(['a', 'b'])
+    (two,) = inferencer(videos(tiny)[0])
+    assert sorted(two.labels) == ['a', 'b']
+    monkeypatch.setattr(inferencer.encoder, 'texts', None)
+    inferencer.set_labels(LABELS)
+    np.testing.assert_array_equal(inferencer(videos(tiny)[0])[0].scores, before.scores)
+
+
+def test_labels_order_permutes_the_scores(tiny, inferencer):
+    (forward,) = inferencer(videos(tiny)[0])
+    inferencer.set_labels(LABELS[::-1])
+    (backward,) = inferencer(videos(tiny)[0])
+    np.testing.assert_allclose(backward.scores[::-1], forward.scores, atol=1e-6)
+
+
+def test_an_ensemble_is_the_mean_of_its_templates(tiny, inferencer):
+    templates = ['a video of {}.', 'someone is {}.']
+    inferencer.set_labels(LABELS, templates)
+    parts = [inferencer.encode_texts([t.format(name) for name in LABELS]) for t in templates]
+    torch.testing.assert_close(inferencer.classes, sum(parts) / 2)
+    with pytest.raises(LabelError, match='exactly one'):
+        inferencer.set_labels(LABELS, ['no place'])
+
+
+def test_descriptions_of_novel_labels_change_the_classes(inferencer, tmp_path):
+    import json
+
+    files = []
+    for kind in ('spatial', 'temporal'):
+        path = tmp_path / f'{kind}.json'
+        path.write_text(
+            json.dumps({str(i): [f'{kind} {n}', f'more {n}'] for i, n in enumerate('ab')})
+        )
+        files.append(str(path))
+    inferencer.set_labels(['novel one', 'novel two'])
+    plain = inferencer.classes
+    inferencer.set_labels(['novel one', 'novel two'], descriptions=files, description_weight=0.0)
+    cosine = torch.nn.functional.cosine_similarity(inferencer.classes, plain)
+    torch.testing.assert_close(cosine, torch.ones(2))
+    inferencer.set_labels(['novel one', 'novel two'], descriptions=files)
+    assert torch.nn.functional.cosine_similarity(inferencer.classes, plain).max() < 0.9999
+
+
+def test_none_of_these(tiny, inferencer):
+    inferencer.set_rejection(Rejection('threshold', 1.1))
+    assert {r.label for r in inferencer(videos(tiny))} == {'none of these'}
+    inferencer.set_rejection(Rejection('threshold', -1.1))
+    assert not any(r.rejected for r in inferencer(videos(tiny)))
+
+
+def test_embeddings_of_readable_videos_keep_their_order(tiny, inferencer):
+    frames = frames_of(videos(tiny)[0])
+    other = frames_of(videos(tiny)[1])
+    embeds, results = inferencer.encode_videos([frames, tiny / 'gone.mp4', other])
+    assert [r.ok for r in results] == [True, False, True]
+    torch.testing.assert_close(embeds.norm(dim=-1), torch.ones(2))
+    swapped, _ = inferencer.encode_videos([other, frames])
+    torch.testing.assert_close(swapped.flip(0), embeds)
+    none, _ = inferencer.encode_videos([])
+    assert none.shape == (0, embeds.shape[1])
+
+
+def test_a_config_object_and_a_mapping_do_as_well(tiny, inferencer):
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(tiny / 'config.py', import_custom_modules=False)
+    expected = inferencer(videos(tiny)[0])[0].scores
+    for given in (cfg, cfg.to_dict()):
+        with MSTAInferencer(given, tiny / 'adapters.pth') as made:
+            np.testing.assert_allclose(made(videos(tiny)[0])[0].scores, expected, atol=1e-6)
+
+
+def test_the_checkpoint_alone_says_what_model_it_needs(tiny):
+    with MSTAInferencer(
+        None, tiny / 'adapters.pth', ['x', 'y'], foundation=tiny / 'foundation.safetensors'
+    ) as made:
+        assert made(videos(tiny)[0])[0].ok
+        assert made.model.backbone.adapter_cfg['dim'] == 8
+
+
+def test_a_foundation_alone_recognises_without_training(tiny):
+    with MSTAInferencer(tiny / 'foundation.safetensors', labels=['x', 'y']) as made:
+        (result,) = made(videos(tiny)[0])
+        assert made.model.backbone.adapter_cfg is None
+        # One view: the cosine is that of the embeddings.
+        video, _ = made.encode_videos(videos(tiny)[0])
+        texts = made.encode_texts([f'a video of {label}.' for label in result.labels])
+        torch.testing.assert_close((video @ texts.T)[0], torch.tensor(result.cosines))
+
+
+def test_bad_requests_are_explained(tiny, inferencer, tmp_path):
+    with pytest.raises(ConfigError, match='presets are msta_vitb16_k400'):
+        MSTAInferencer('msta_vit_b16_k400')
+    with pytest.raises(ConfigError, match='no labels'):
+        MSTAInferencer(tiny / 'foundation.safetensors')
+    with pytest.raises(FileNotFoundError, match=r'adapters\.pth'):
+        MSTAInferencer(tiny / 'config.py', tiny / 'none.pth')
+    torch.save({'state_dict': {}}, tmp_path / 'foreign.pth')
+    with pytest.raises(CheckpointError, match='not a checkpoint of this project'):
+        MSTAInferencer(tiny / 'config.py', tmp_path / 'foreign.pth')
+    with pytest.raises(ValueError, match='cannot be used here'):
+        MSTAInferencer(tiny / 'config.py', device='cuda:77')
+    with pytest.raises(ValueError, match='topk'):
+        inferencer(videos(tiny), topk=0)

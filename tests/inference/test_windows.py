@@ -1,0 +1,215 @@
+"""Long videos: which windows, smoothing, merging, and the files made of them."""
+
+import csv
+import io
+import itertools
+import json
+import weakref
+
+import cv2
+import decord
+import numpy as np
+import pytest
+
+from projects.msta.inference.annotate import write_annotated_video, write_timeline_plot
+from projects.msta.inference.long_videos import analyse, stream_cells, to_cells
+from projects.msta.inference.segments import Cell, clock, merge, to_csv, to_json
+from projects.msta.inference.sources import Source
+from projects.msta.inference.streams import IteratorStream, StreamError, is_live
+from projects.msta.inference.windows import WindowScores, iter_windows, smooth, window_starts
+from tests.models.conftest import LABELS
+from tests.videos import ODD_FILES, moving_square, write_mp4
+
+
+@pytest.fixture(autouse=True)
+def _own_labels(inferencer):
+    inferencer.set_labels(LABELS)
+    inferencer.set_rejection(None)
+
+
+@pytest.mark.parametrize(
+    ('total', 'length', 'stride', 'expected'),
+    [
+        (10, 4, 2, [0, 2, 4, 6]),
+        (11, 4, 2, [0, 2, 4, 6, 7]),
+        (4, 4, 2, [0]),
+        (5, 4, 9, [0, 1]),
+        (20, 4, 8, [0, 8, 16]),
+    ],
+)
+def test_the_last_window_ends_with_the_video(total, length, stride, expected):
+    assert list(window_starts(total, length, stride)) == expected
+
+
+def test_a_window_gets_the_frames_that_its_stretch_alone_would(inferencer):
+    frames = moving_square(40)
+    stream = IteratorStream(frames, fps=10)
+    windows = list(iter_windows(stream, inferencer.loader, 1.2, 0.5))
+    assert [round(w.start_sec * 10) for w in windows] == [0, 5, 10, 15, 20, 25, 28]
+    for window in windows:
+        start = round(window.start_sec * 10)
+        loaded = inferencer.loader.load(Source('part', frames[start : start + 12]))
+        np.testing.assert_array_equal(window.inputs.numpy(), loaded.inputs.numpy())
+
+
+def test_a_short_video_is_one_window_and_scores_as_usual(tiny, inferencer):
+    path = str(tiny / 'videos' / 'clip 1.mp4')
+    frames = decord.VideoReader(path).get_batch(range(17)).asnumpy()
+    (usual,) = inferencer(frames)
+    (cell,) = stream_cells(inferencer, frames, window_sec=60, fps=10)
+    assert cell.labels == usual.labels
+    np.testing.assert_allclose(cell.probabilities, usual.probabilities, atol=1e-6)
+    (from_file,) = stream_cells(inferencer, path, window_sec=60)
+    # decord and OpenCV convert colours with different rounding.
+    np.testing.assert_allclose(from_file.probabilities, usual.probabilities, atol=0.02)
+
+
+def test_an_endless_stream_is_answered_while_it_runs(inferencer):
+    endless = (frame for _ in itertools.count() for frame in moving_square(8))
+    cells = stream_cells(inferencer, endless, window_sec=1, stride_sec=0.5, fps=8)
+    first = list(itertools.islice(cells, 3))
+    assert [round(cell.end_sec, 3) for cell in first] == [0.75, 1.25, 1.75]
+
+
+def test_a_stream_that_stops_early_is_completed_or_left_out(inferencer):
+    def frames(count):
+        return iter(moving_square(count))
+
+    def starts(count):
+        stream = IteratorStream(frames(count), fps=10)
+        return [round(w.start_sec, 2) for w in iter_windows(stream, inferencer.loader, 1, 1)]
+
+    assert starts(20) == [0, 1]
+    assert starts(26) == [0, 1, 2]  # more than half a window is left
+    assert starts(23) == [0, 1]
+    assert starts(2) == [0]
+    with pytest.raises(StreamError, match='no frames'):
+        starts(0)
+
+
+def windows_of(scores):
+    return [
+        WindowScores(i, i + 2.0, np.array(row) / 10, np.array(row, float))
+        for i, row in enumerate(scores)
+    ]
+
+
+@pytest.mark.parametrize('span', [1, 3, 5, 9])
+@pytest.mark.parametrize('count', [1, 2, 4, 12])
+def test_smoothing_is_the_centred_mean(span, count):
+    values = np.random.default_rng(count).random((count, 3))
+    found = np.array([w.scores for w in smooth(windows_of(values), span)])
+    reach = span // 2
+    expected = [values[max(0, i - reach) : i + reach + 1].mean(0) for i in range(count)]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_smoothing_needs_an_odd_span():
+    with pytest.raises(ValueError, match='odd'):
+        list(smooth([], 2))
+
+
+def test_cells_cover_the_video_without_gaps(inferencer):
+    cells = list(to_cells(windows_of(np.eye(4)), inferencer, topk=2))
+    assert cells[0].start_sec == 0 and cells[-1].end_sec == 5.0
+    assert all(a.end_sec == b.start_sec for a, b in itertools.pairwise(cells))
+    assert [cell.label for cell in cells] == LABELS
+
+
+def cells_of(text, seconds=1.0):
+    return [
+        Cell(i * seconds, (i + 1) * seconds, name, [name], [0.5 + 0.1 * (i % 2)])
+        for i, name in enumerate(text)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('text', 'min_sec', 'expected'),
+    [
+        ('aabbb', 0, [('a', 0, 2), ('b', 2, 5)]),
+        ('aabaa', 2, [('a', 0, 5)]),
+        ('aabcaa', 2, [('a', 0, 6)]),
+        ('abbb', 2, [('b', 0, 4)]),
+        ('aaab', 2, [('a', 0, 4)]),
+        ('a', 2, [('a', 0, 1)]),
+    ],
+)
+def test_neighbours_merge_and_short_segments_are_absorbed(text, min_sec, expected):
+    found = [(s.label, s.start_sec, s.end_sec) for s in merge(cells_of(text), min_sec)]
+    assert found == expected
+
+
+def test_a_segments_probability_is_the_mean_of_its_windows():
+    (segment,) = merge(cells_of('aaaa'))
+    assert segment.probability == pytest.approx(0.55) and segment.windows == 4
+
+
+def test_files_of_a_timeline(inferencer, tmp_path):
+    video = write_mp4(tmp_path / 'long.mp4', num_frames=60)
+    timeline = analyse(inferencer, str(video), 2, 1)
+    assert timeline.duration_sec == pytest.approx(6)
+    data = json.loads(to_json([timeline]))[0]
+    assert data['segments'][-1]['end_sec'] == pytest.approx(6) and len(data['windows']) == 5
+    rows = list(csv.DictReader(io.StringIO(to_csv([timeline]))))
+    assert len(rows) == len(timeline.segments) and rows[0]['label'] in LABELS
+
+    write_annotated_video(timeline, tmp_path / 'out.mp4')
+    capture = cv2.VideoCapture(str(tmp_path / 'out.mp4'))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 60
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    image = capture.read()[1]
+    assert image.shape == (240, 320, 3)
+    # White letters and a bar stand on the darkened strip, and nowhere above it.
+    assert (image[200:].min(-1) > 180).any() and not (image[:60].min(-1) > 180).any()
+
+    write_timeline_plot(timeline, tmp_path / 'plot.png')
+    assert cv2.imread(str(tmp_path / 'plot.png')).std() > 10
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['long.mp4', 'out.mp4', 'plot.png']
+
+
+def test_a_video_is_not_overwritten_by_its_copy(inferencer, tmp_path):
+    video = write_mp4(tmp_path / 'long.mp4', num_frames=10)
+    timeline = analyse(inferencer, str(video))
+    with pytest.raises(ValueError, match='overwrite'):
+        write_annotated_video(timeline, video)
+    with pytest.raises(ValueError, match='mp4'):
+        write_annotated_video(timeline, tmp_path / 'x.avi')
+
+
+@pytest.mark.parametrize('kind', ['empty', 'text', 'truncated 50%', 'audio only'])
+def test_an_unreadable_video_has_a_timeline_that_says_so(inferencer, tmp_path, kind):
+    name, write = ODD_FILES[kind]
+    timeline = analyse(inferencer, str(write(tmp_path / name)))
+    assert not timeline.ok and name in timeline.error and timeline.cells == []
+
+
+def test_memory_holds_sampled_frames_only(inferencer):
+    """A stream of fresh frames: the number alive at once is that of windows x samples."""
+    alive, peak = 0, 0
+
+    class Frame(np.ndarray):
+        pass
+
+    def gone():
+        nonlocal alive
+        alive -= 1
+
+    def frames():
+        nonlocal alive, peak
+        for index in range(400):
+            frame = np.full((16, 16, 3), index % 250, np.uint8).view(Frame)
+            weakref.finalize(frame, gone)
+            alive += 1
+            peak = max(peak, alive)
+            yield frame
+            del frame
+
+    for _ in stream_cells(inferencer, frames(), window_sec=5, stride_sec=2.5, fps=20):
+        pass
+    # Two windows overlap at a time, each with 4 frames of 2 clips; one more is being read.
+    assert peak <= 2 * 8 + 3
+
+
+def test_seconds_are_readable():
+    assert [clock(s) for s in (0, 59.96, 3725.44)] == ['0:00.0', '1:00.0', '1:02:05.4']
+    assert is_live('rtsp://camera/1') and is_live('0') and not is_live('a.mp4')
