@@ -68,7 +68,12 @@ class Worker:
             self._file, self._opened = self._open(*opened), opened
         file, table = self._file, self._file.table
         if request['op'] == 'open':
-            return {'num_frames': len(table), 'fps': table.fps, 'damaged': table.damaged}
+            return {
+                'num_frames': len(table),
+                'fps': table.fps,
+                'damaged': table.damaged,
+                'total': table.total,
+            }
         if request['op'] == 'times':
             self._block.array((len(table),), '<f8')[:] = table.times
             return {'shape': (len(table),), 'dtype': '<f8'}

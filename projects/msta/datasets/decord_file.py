@@ -22,7 +22,7 @@ class DecordFile:
         except (decord.DECORDError, RuntimeError) as error:
             raise UnreadableError('unreadable', 'by decord') from error
         count, fps = len(self._reader), self._reader.get_avg_fps()
-        self.table = Table(np.arange(count) / fps, None, (), 0, False)
+        self.table = Table(np.arange(count) / fps, None, (), 0, count, False)
         self.lost = 0
 
     def close(self) -> None:

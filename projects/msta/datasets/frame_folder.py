@@ -23,7 +23,8 @@ class FrameFolder:
             raise UnreadableError('not_a_file')
         self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None
-        self.table = Table(np.arange(len(self._names)) / FALLBACK_FPS, None, (), 0, True)
+        count = len(self._names)
+        self.table = Table(np.arange(count) / FALLBACK_FPS, None, (), 0, count, True)
         self.lost = 0
 
     def close(self) -> None:

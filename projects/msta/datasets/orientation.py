@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -22,10 +22,10 @@ def turned_by(frame: av.VideoFrame) -> Turn:
     The matrix takes a point (x, y) to (a x + c y, b x + d y) (ISO/IEC 14496-12, 6.2.2). Other
     angles are not applied, as FFmpeg's players and tools do not.
     """
-    data = frame.side_data.get('DISPLAYMATRIX')
+    data: Any = frame.side_data.get('DISPLAYMATRIX')
     if data is None:
         return Turn()
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32, 5).tolist()
+    a, b, _, c, d = np.frombuffer(data, np.int32, 5).tolist()
     if a and d and not b and not c:
         return Turn(False, d < 0, a < 0)
     if b and c and not a and not d:

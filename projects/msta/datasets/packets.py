@@ -16,7 +16,8 @@ _CODECS = frozenset(['av1', 'dnxhd', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', '
 class Key(NamedTuple):
     """A picture from which a decode may start: every later one in order of show is then right.
 
-    ``place`` is its index, ``seek`` the time stamp that its container is searched by: of decoding in MP4.
+    ``place`` is its index. ``seek`` is the time stamp that its container is searched by.
+
     """
 
     place: int

@@ -69,8 +69,9 @@ class IsolatedReader:
         header, _ = self._request('open')
         self._num_frames, self._fps = header['num_frames'], header['fps']
         self.damaged: int = header['damaged']
+        self.damaged_share: float = self.damaged / max(1, header['total'])
         if self.damaged:
-            self._warn(f'{self.damaged} of {self._num_frames} pictures are damaged')
+            self._warn(f'{self.damaged} of {header["total"]} pictures are damaged or missing')
 
     def __len__(self) -> int:
         return self._num_frames

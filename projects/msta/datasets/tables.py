@@ -29,8 +29,9 @@ class Table:
     """The pictures of a file in the order of a decode, which is the order of show.
 
     ``times`` are seconds since the first picture, (N,). ``pts`` are their time stamps where
-    pictures can be found by them, else None; ``keys`` where a decode can start then. ``damaged``
-    pictures came with an error of the decoder, or after one. ``proven``: this table is of a decode
+    pictures can be found by them, else None; ``keys`` where a decode can start then. ``damaged`` of
+    the ``total`` pictures of the file are lost, or came with an error of the decoder or after one.
+    ``proven``: this table is of a decode
     of everything; otherwise of the file's index.
     """
 
@@ -38,6 +39,7 @@ class Table:
     pts: Sequence[int] | None
     keys: Sequence[Key]
     damaged: int
+    total: int
     proven: bool
 
     def __len__(self) -> int:

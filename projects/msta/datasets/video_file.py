@@ -22,6 +22,8 @@ from .tables import Table, Tables, UnreadableError, times_of
 WHOLE_PIXELS = 1_000_000_000
 # Decoded pictures kept between counting them and reading some; what is larger is decoded twice.
 KEEP_BYTES = 256 << 20
+# A file of which less than this share can be decoded without an error is not read.
+_LEAST_INTACT = 0.5
 # Demuxers that open other files or addresses, or draw text: no video files.
 _NOT_VIDEOS = frozenset(['concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'tty'])
 
@@ -116,7 +118,8 @@ class VideoFile:
         pts = scan.pts
         if pts is None:
             return None
-        return Table(times_of(pts, stream.time_base, stream.average_rate), pts, scan.keys, 0, False)
+        times = times_of(pts, stream.time_base, stream.average_rate)
+        return Table(times, pts, scan.keys, 0, len(pts), False)
 
     def _prove(self) -> Table:
         """The table by a decode of everything; the pictures are kept if they are not too large."""
@@ -139,8 +142,13 @@ class VideoFile:
         proven = not decoder.damaged and pts == stamps
         if not self._kept:
             self._reopen()
-        damaged = min(decoder.damaged, len(stamps))
-        return Table(times, pts if proven else None, scan.keys if proven else (), damaged, True)
+        # What the file's index names and its data lacks was cut off.
+        missing = max(0, self._stream.frames - scan.count)
+        damaged, total = decoder.damaged + missing, scan.count + missing
+        if total - damaged < _LEAST_INTACT * total:
+            raise UnreadableError('damaged', f'{total - damaged} of {total} pictures are intact')
+        keys = scan.keys if proven else ()
+        return Table(times, pts if proven else None, keys, damaged, total, True)
 
     # ------------------------------------------------------------------ reading
 
@@ -228,7 +236,8 @@ class _Decoder:
 
     ``damaged`` counts packets that the decoder reports an error for (in one thread: by exception or
     by an entry of that level in its log), and those that build on them:
-    up to the next key frame. What comes before the first picture is never shown and not counted.
+    up to the next key frame. What comes before the first key frame, in streams that begin anywhere,
+    is never shown and not counted.
     """
 
     def __init__(
@@ -241,7 +250,8 @@ class _Decoder:
     ) -> None:
         self._packets = container.demux(stream) if packets is None else packets
         self._scan, self._first = scan, first
-        self.damaged = self.shown = 0
+        self.damaged = 0
+        self._begun = False
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         spoilt = False
@@ -266,8 +276,7 @@ class _Decoder:
                 failed = True
             failed |= av.logging.get_last_error()[0] != before or packet.is_corrupt
             spoilt = failed or (spoilt and not packet.is_keyframe)
-            self.damaged += spoilt and packet.size > 0 and self.shown > 0
-            for frame in frames:
-                self.shown += 1
-                yield frame
+            self._begun |= packet.is_keyframe
+            self.damaged += spoilt and packet.size > 0 and self._begun
+            yield from frames
             packet = None

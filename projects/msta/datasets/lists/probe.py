@@ -19,7 +19,8 @@ from ..readers import DamagedVideoWarning, IsolatedReader
 class Probe:
     """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
 
-    ``damaged`` of its ``num_frames`` pictures came with an error of the decoder, or after one.
+    ``damaged`` is the share of its pictures that are missing, or that came with an error of the
+    decoder or after one.
     """
 
     path: str
@@ -28,7 +29,7 @@ class Probe:
     num_frames: int = 0
     height: int = 0
     width: int = 0
-    damaged: int = 0
+    damaged: float = 0.0
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
@@ -42,7 +43,7 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
     except VideoDecodeError as error:
         detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
         return Probe(path, error.reason, detail)
-    return Probe(path, num_frames=total, height=height, width=width, damaged=reader.damaged)
+    return Probe(path, num_frames=total, height=height, width=width, damaged=reader.damaged_share)
 
 
 def probe_videos(
