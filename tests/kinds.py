@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,9 +29,26 @@ def encode(
 ) -> Path:
     """Write a moving square at ``rate`` frames a second, or at ``times`` in 1/1000 s."""
     frames = moving_square(num_frames, *size)
+    return write_frames(path, frames, codec, rate, gop, options, pix_fmt, container, times, flags)
+
+
+def write_frames(
+    path: Path,
+    frames: np.ndarray,
+    codec: str,
+    rate: int,
+    gop: int,
+    options: Mapping[str, object],
+    pix_fmt: str = 'yuv420p',
+    container: str | None = None,
+    times: Sequence[int] | None = None,
+    flags: int = 0,
+) -> Path:
+    """Write frames (T, H, W, 3), uint8 RGB, with the options of an encoder."""
     with av.open(str(path), 'w', format=container) as out:
-        stream = out.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items()})
-        stream.width, stream.height = size
+        settings = {key: str(value) for key, value in options.items()}
+        stream = out.add_stream(codec, rate=rate, options=settings)
+        stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.gop_size = pix_fmt, gop
         context = stream.codec_context
         context.thread_count = 1
@@ -145,7 +162,10 @@ SOUND_FILES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     'MPEG-4, B frames, AVI': ('mpeg4b.avi', _as('mpeg4', bf=2)),
     'MPEG-4, B frames, MKV': ('mpeg4b.mkv', _as('mpeg4', bf=2)),
     'MPEG-4, B frames, MP4': ('mpeg4b.mp4', _as('mpeg4', bf=2)),
-    'MPEG-4, closed GOP, MP4': ('closed.mp4', _as('mpeg4', bf=2, flags=_CLOSED, sc_threshold=1000000000)),
+    'MPEG-4, closed GOP, MP4': (
+        'closed.mp4',
+        _as('mpeg4', bf=2, flags=_CLOSED, sc_threshold=1000000000),
+    ),
     'MPEG-4, raw stream': ('raw.m4v', _as('mpeg4', container='m4v')),
     'MPEG-1, program stream': ('mpeg1.mpg', _as('mpeg1video', bf=2, rate=25)),
     'MPEG-2, program stream': ('mpeg2.vob', _as('mpeg2video', bf=2)),
@@ -187,3 +207,17 @@ def decode_in_order(path: str | Path) -> list[np.ndarray]:
     """The reference: PyAV's decode in order, as it comes, not turned."""
     with av.open(f'file:{path}') as container:
         return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+
+
+# What a player does to the pictures of these kinds.
+_TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    'rotated': lambda picture: np.rot90(picture, -1),
+    'rotated by half': lambda picture: np.rot90(picture, 2),
+    'mirrored': np.fliplr,
+    'mirrored and rotated': lambda picture: picture.swapaxes(0, 1),
+}
+
+
+def turned(kind: str, picture: np.ndarray) -> np.ndarray:
+    """A picture of :func:`decode_in_order` as it is shown."""
+    return _TURNS.get(kind, lambda same: same)(picture)

@@ -75,13 +75,14 @@ def check_file(path: str) -> None:
 class DecodeProcess:
     """A decoding process. Not to be shared between threads or forks."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = '') -> None:
+        """``first`` is Python that the process runs before it reads (for tests)."""
         self.owner = os.getpid()
         descriptor = make_block()
         self._block = SharedBlock(descriptor)
         # -P: what lies in the working directory must not hide modules.
         start = (
-            f'import sys; sys.path.append({str(ROOT)!r}); '
+            f'import sys; sys.path.append({str(ROOT)!r})\n{first}\n'
             'from projects.msta.datasets.decode_worker import main; main()'
         )
         self._process = subprocess.Popen(

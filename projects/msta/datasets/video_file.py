@@ -145,7 +145,8 @@ class VideoFile:
         # What the file's index names and its data lacks was cut off.
         missing = max(0, self._stream.frames - scan.count)
         damaged, total = decoder.damaged + missing, scan.count + missing
-        if total - damaged < _LEAST_INTACT * total:
+        # A stream may begin anywhere: what precedes its first key frame does not count here.
+        if total - damaged < _LEAST_INTACT * (total - decoder.before):
             raise UnreadableError('damaged', f'{total - damaged} of {total} pictures are intact')
         keys = scan.keys if proven else ()
         return Table(times, pts if proven else None, keys, damaged, total, True)
@@ -236,8 +237,7 @@ class _Decoder:
 
     ``damaged`` counts packets that the decoder reports an error for (in one thread: by exception or
     by an entry of that level in its log), and those that build on them:
-    up to the next key frame. What comes before the first key frame, in streams that begin anywhere,
-    is never shown and not counted.
+    up to the next key frame. ``before`` of them come before the first key frame.
     """
 
     def __init__(
@@ -250,11 +250,10 @@ class _Decoder:
     ) -> None:
         self._packets = container.demux(stream) if packets is None else packets
         self._scan, self._first = scan, first
-        self.damaged = 0
-        self._begun = False
+        self.damaged = self.before = 0
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        spoilt = False
+        spoilt = begun = False
         packet, self._first = self._first, None
         while True:
             if packet is None:
@@ -276,7 +275,8 @@ class _Decoder:
                 failed = True
             failed |= av.logging.get_last_error()[0] != before or packet.is_corrupt
             spoilt = failed or (spoilt and not packet.is_keyframe)
-            self._begun |= packet.is_keyframe
-            self.damaged += spoilt and packet.size > 0 and self._begun
+            begun |= packet.is_keyframe
+            self.damaged += spoilt and packet.size > 0
+            self.before += spoilt and packet.size > 0 and not begun
             yield from frames
             packet = None

@@ -224,8 +224,8 @@ def check_probes(name: str, probes: Sequence[Probe], num_frames: int) -> list[Pr
             'damaged_frames',
             'warning',
             name,
-            f'{probe.path}: {max(0.01, probe.damaged):.0%} of its frames are missing or damaged: the '
-            'decoder reports errors in them, or in what they build on',
+            f'{probe.path}: {max(0.01, probe.damaged):.0%} of its frames are missing or '
+            'damaged: the decoder reports errors in them, or in what they build on',
             probe.path,
         )
         for probe in probes
