@@ -60,7 +60,7 @@ def folder(experiment, tmp_path_factory) -> Path:
     (root / 'list.txt').write_text(''.join(lines))
     text = experiment.fixed.read_text().replace(str(experiment.folder / 'videos'), str(videos))
     text = re.sub(r"[^']*/(test_)?list\.txt", str(root / 'list.txt'), text)
-    text = text.replace("'MSTADecordInit'", f"'MSTADecordInit', limit_sec={LIMIT_SEC}")
+    text = text.replace("'MSTAVideoInit'", f"'MSTAVideoInit', limit_sec={LIMIT_SEC}")
     text = text.replace("dict(type='AccMetric')", "dict(type='MSTAMetric', out_file=report)")
     text += f"\nvideos['max_failed'] = {len(FATES)}\ntrain_cfg['max_epochs'] = 1\n"
     (root / 'config.py').write_text(f'report = {str(root / "metric.json")!r}\n' + text)

@@ -11,6 +11,7 @@ from mmengine.runner import set_random_seed
 
 from projects.msta.datasets.readers import BlankReader
 from projects.msta.datasets.transforms import ClipColorJitter, ClipGrayscale, MSTAVideoInit
+from tests.kinds import decode_in_order, encode
 from tests.videos import ODD_FILES, moving_square, write_mp4
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,29 @@ def test_name_without_extension_is_mp4(tmp_path):
     write_mp4(tmp_path / 'good.mp4')
     results = MSTAVideoInit().transform(dict(filename=str(tmp_path / 'good')))
     assert results['total_frames'] == 24
+
+
+def test_the_earlier_name_opens_videos(tmp_path):
+    step = TRANSFORMS.build(dict(type='MSTADecordInit', limit_sec=20.0))
+    results = step(dict(filename=str(write_mp4(tmp_path / 'good.mp4'))))
+    assert results['total_frames'] == 24 and results['avg_fps'] == pytest.approx(10)
+
+
+def test_a_folder_of_images_trains_as_the_video_that_it_was(tmp_path):
+    """The same frames give the same clip, from a file or from PNG images."""
+    path = encode(tmp_path / 'a.mp4', num_frames=16)
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    for number, frame in enumerate(decode_in_order(path)):
+        cv2.imwrite(str(folder / f'{number:05}.png'), frame[..., ::-1])
+    pipeline = recipe(64)
+    packed = []
+    for source in (path, folder):
+        set_random_seed(0)
+        packed.append(
+            pipeline(dict(filename=str(source), label=1, start_index=0, modality='RGB'))['inputs']
+        )
+    assert packed[0].equal(packed[1])
 
 
 def test_placeholder_reads_nothing():
