@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .orientation import Turn
 from .packets import Key
 
 FALLBACK_FPS = 25.0
@@ -31,8 +32,8 @@ class Table:
     ``times`` are seconds since the first picture, (N,). ``pts`` are their time stamps where
     pictures can be found by them, else None; ``keys`` where a decode can start then. ``damaged`` of
     the ``total`` pictures of the file are lost, or came with an error of the decoder or after one.
-    ``proven``: this table is of a decode
-    of everything; otherwise of the file's index.
+    ``proven``: this table is of a decode of everything, otherwise of the file's index. ``turn`` is
+    what is done to each picture, None until one was read.
     """
 
     times: np.ndarray
@@ -41,6 +42,7 @@ class Table:
     damaged: int
     total: int
     proven: bool
+    turn: Turn | None = None
 
     def __len__(self) -> int:
         return len(self.times)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import av
 import av.logging
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .orientation import turn, turned_by
+from .orientation import Turn, turn, turned_by
 from .packets import PacketScan
 from .tables import Table, Tables, UnreadableError, times_of
 
@@ -47,7 +48,7 @@ class VideoFile:
         whole: bool = False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        self._path, self._threads, self._beat = path, threads, beat
+        self._path, self._tables, self._threads, self._beat = path, tables, threads, beat
         self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None
         self._kept: list[av.VideoFrame] = []
@@ -59,7 +60,11 @@ class VideoFile:
         self.lost = 0  # pictures asked for that the index names and the decoder did not give
         table = tables.get(path)
         if table is None or (whole and not table.proven):
-            table = (None if whole else self._believe()) or self._prove()
+            try:
+                table = (None if whole else self._believe()) or self._prove()
+            except BaseException:
+                self.close()
+                raise
             tables.put(path, table)
         self.table: Table = table
         self._by_time = table.pts is not None
@@ -229,7 +234,10 @@ class VideoFile:
         # A size that changes within the file becomes that of the first picture that was read.
         width, height = self._size = self._size or (frame.width, frame.height)
         picture = self._reformatter.reformat(frame, width, height, 'rgb24', threads=1)
-        return turn(picture.to_ndarray(), turned_by(frame))
+        if self.table.turn is None:
+            self.table = replace(self.table, turn=turned_by(frame))
+            self._tables.put(self._path, self.table)
+        return turn(picture.to_ndarray(), self.table.turn or Turn())
 
 
 class _Decoder:
