@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -72,6 +73,7 @@ def run_tool(task: Callable[[argparse.Namespace], Any], args: argparse.Namespace
     the program and keeps its stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
     """
     quiet_imports()
+    print_any_name()
     debug = getattr(args, 'debug', False) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     try:
         task(args)
@@ -86,6 +88,13 @@ def run_tool(task: Callable[[argparse.Namespace], Any], args: argparse.Namespace
         print(f'error: {message}', file=sys.stderr)
         return 2
     return 0
+
+
+def print_any_name() -> None:
+    """Let file names be printed whose bytes are no text in the terminal's encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def explain(error: Exception) -> str | None:
