@@ -120,6 +120,15 @@ def test_the_end_follows_the_epochs_unless_set(tmp_path, capsys):
     assert 'the schedule ends at epoch 6, training at 3: its last part is never reached' in said
 
 
+def test_a_warm_up_as_long_as_the_training_is_refused_with_the_option(tmp_path):
+    with pytest.raises(
+        ValueError,
+        match=r'warm-up of 1 epochs leaves nothing of a training of 1 .*'
+        r'param_scheduler.0.warmup=0',
+    ):
+        train(tmp_path, epochs=1)
+
+
 def test_no_step_is_an_error_and_few_are_a_warning(tmp_path, capsys):
     with pytest.raises(StartError, match=r'3 training videos do not fill one batch of 4.*=3 or'):
         train(tmp_path, videos=3, batch=4)

@@ -98,6 +98,12 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
             )
         if not epoch_length:
             raise ValueError(f'epoch_length={epoch_length}: the training set gives no iteration')
+        if warmup > 0 and end - begin <= warmup:
+            raise ValueError(
+                f'the warm-up of {warmup:g} epochs leaves nothing of a training of {end - begin:g} '
+                '(train_cfg.max_epochs, unless param_scheduler sets `end`): train longer, or warm '
+                'up less: --cfg-options param_scheduler.0.warmup=0'
+            )
         return cls(
             optimizer,
             warmup=warmup * epoch_length,
