@@ -107,8 +107,14 @@ def test_torch_export_reads_back(exported):
 
 def test_facts_say_how_to_prepare_frames(exported):
     facts = json.loads((exported[0] / 'meta.json').read_text())
-    assert (facts['num_frames'], facts['image_size'], facts['short_side']) == (4, 16, 18)
-    assert facts['labels'] == exported[2].labels and facts['logit_scale'] == 100
+    assert (facts['num_frames'], facts['image_size']) == (4, 16)
+    assert facts['resize'] == {
+        'keep_ratio': True,
+        'short_side': 18,
+        'long_side': None,
+        'interpolation': 'INTER_LINEAR',
+    }
+    assert facts['labels'] == exported[2].labels and facts['logit_scale'] == 20
 
 
 def test_nothing_is_overwritten_or_left_half(exported, tmp_path):

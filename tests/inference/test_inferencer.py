@@ -113,7 +113,7 @@ def test_labels_change_and_return_without_being_encoded_again(tiny, inferencer, 
     inferencer.set_labels(['a', 'b'])
     (two,) = inferencer(videos(tiny)[0])
     assert sorted(two.labels) == ['a', 'b']
-    monkeypatch.setattr(inferencer.encoder, 'texts', None)
+    monkeypatch.setattr(inferencer.model.backbone, 'encode_text', None)
     inferencer.set_labels(LABELS)
     np.testing.assert_array_equal(inferencer(videos(tiny)[0])[0].scores, before.scores)
 

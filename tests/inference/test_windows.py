@@ -13,7 +13,7 @@ import pytest
 
 from projects.msta.inference.annotate import write_annotated_video, write_timeline_plot
 from projects.msta.inference.long_videos import analyse, stream_cells, to_cells
-from projects.msta.inference.segments import Cell, clock, merge, to_csv, to_json
+from projects.msta.inference.segments import Cell, clock, join_cells, to_csv, to_json
 from projects.msta.inference.sources import Source
 from projects.msta.inference.streams import IteratorStream, StreamError, is_live
 from projects.msta.inference.windows import WindowScores, iter_windows, smooth, window_starts
@@ -135,12 +135,12 @@ def cells_of(text, seconds=1.0):
     ],
 )
 def test_neighbours_merge_and_short_segments_are_absorbed(text, min_sec, expected):
-    found = [(s.label, s.start_sec, s.end_sec) for s in merge(cells_of(text), min_sec)]
+    found = [(s.label, s.start_sec, s.end_sec) for s in join_cells(cells_of(text), min_sec)]
     assert found == expected
 
 
 def test_a_segments_probability_is_the_mean_of_its_windows():
-    (segment,) = merge(cells_of('aaaa'))
+    (segment,) = join_cells(cells_of('aaaa'))
     assert segment.probability == pytest.approx(0.55) and segment.windows == 4
 
 

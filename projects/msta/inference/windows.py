@@ -24,12 +24,13 @@ class WindowInputs:
 
 @dataclass
 class WindowScores:
-    """A window's cosines and scores, each ``(K,)``."""
+    """A window's cosines and scores, each ``(K,)``, and whether none of the labels fits it."""
 
     start_sec: float
     end_sec: float
     cosines: np.ndarray
     scores: np.ndarray
+    rejected: bool = False
 
     @property
     def centre_sec(self) -> float:
@@ -134,4 +135,5 @@ def _average(around: deque[WindowScores], position: int, reach: int) -> WindowSc
         window.end_sec,
         np.mean([w.cosines for w in near], axis=0),
         np.mean([w.scores for w in near], axis=0),
+        window.rejected,
     )

@@ -107,7 +107,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f'{path} is not a checkpoint of this project: it does not say which foundation its '
             'adapters were trained on. Foundation weights are given as foundation or config'
         )
-    spoilt = [f'{key} is not a tensor' for key, value in state.items() if not torch.is_tensor(value)]
+    spoilt = [f'{key} is not a tensor' for key in state if not torch.is_tensor(state[key])]
     spoilt += [f'{key} holds NaN or infinity' for key in not_finite(state.items())]
     if spoilt:
         raise CheckpointError(f'{path} is not to be used: {"; ".join(spoilt[:4])}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
 from ..foundation import TextState, tokenize
 from ..labels import make_prompts
-from ..tokenizer import warn_of_prompts
+from ..tokenizer import PromptWarning, warn_of_prompts
 from .msta_backbone import MSTABackbone
 
 Source = str | Path | Sequence[str]
@@ -90,6 +91,13 @@ class ClassEncoder:
             prompts = [make_prompts(labels, template) for template in templates]
             for of_template in prompts:
                 warn_of_prompts(labels, of_template, self.context_length)
+            if len(labels) == 1:
+                warnings.warn(
+                    f'there is one class, {labels[0]!r}: its probability is 1 whatever is shown, '
+                    'and a loss over classes 0; name what else it could be',
+                    PromptWarning,
+                    stacklevel=3,
+                )
             read = None
             if descriptions is not None:
                 read = read_descriptions(descriptions, labels, self.context_length)
@@ -232,22 +240,21 @@ class DescriptionTargets:
         missing = [name for name in labels if name not in known]
         if missing and isinstance(self._source, (str, Path)):
             self._read = self._read_for(labels)
-        elif missing:
+            return self._read
+        if missing:
             raise DescriptionError(
-                f'{" + ".join(map(str, self._source))} go by the position of a class in a list of '
-                f'{len(known)} that lacks {missing[0]!r} ({len(missing)} of {len(labels)} labels): '
-                'the consistency loss has no texts for it; build the model with these labels and '
-                'their own descriptions'
+                f'{self._source} go by the position of a class in a list of {len(known)} that '
+                f'lacks {missing[0]!r} ({len(missing)} of {len(labels)} labels): the consistency '
+                'loss has no texts for it; build the model with these labels and their own '
+                'descriptions'
             )
-        else:
-            rows = [known[name] for name in labels]
-            return Descriptions(
-                names=list(labels),
-                spatial=[self._read.spatial[row] for row in rows],
-                temporal=[self._read.temporal[row] for row in rows],
-                meta=self._read.meta,
-            )
-        return self._read
+        rows = [known[name] for name in labels]
+        return Descriptions(
+            names=list(labels),
+            spatial=[self._read.spatial[row] for row in rows],
+            temporal=[self._read.temporal[row] for row in rows],
+            meta=self._read.meta,
+        )
 
     def _read_for(self, labels: Sequence[str]) -> Descriptions:
         read = read_descriptions(self._source, labels, self._encoder.context_length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class MSTARecognizer(BaseRecognizer):
         num_descriptions: N, how many of each kind a class gets, the first of the file; all of
             them when None.
         humanize: turn underscores and CamelCase in class names into words.
+        test_pipeline: the steps that turn a video into inputs, for checkpoints to carry.
         data_preprocessor: by default the ``ActionDataPreprocessor`` with the foundation's pixel
             statistics.
     """
@@ -49,6 +50,7 @@ class MSTARecognizer(BaseRecognizer):
         descriptions: str | Sequence[str] | None = None,
         num_descriptions: int | None = None,
         humanize: bool = False,
+        test_pipeline: Sequence[Mapping[str, Any]] | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -79,8 +81,7 @@ class MSTARecognizer(BaseRecognizer):
         self.descriptions = descriptions
         self.num_descriptions = num_descriptions
         self.classes = ClassEncoder(self.backbone)
-        self.test_pipeline: list[dict[str, Any]] | None = None
-        """The steps that turn a video into inputs, for a checkpoint to carry."""
+        self.test_pipeline = test_pipeline
         self._targets: DescriptionTargets | None = None
         self._template = template
         self._described_labels: list[str] = []
@@ -101,7 +102,7 @@ class MSTARecognizer(BaseRecognizer):
 
         Args:
             labels: class names, a file of them, or the name of a shipped list.
-            template: one prompt with one ``{}``, or several; by default those in use.
+            template: one prompt with one ``{}``, or several; by default the model's.
             descriptions: a description file that has every one of the labels, also ones never
                 trained on. Their embeddings by the frozen text tower are mixed into the classes'.
             description_weight: the share of the descriptions in the mix, 0..1.
@@ -110,7 +111,6 @@ class MSTARecognizer(BaseRecognizer):
         templates = [chosen] if isinstance(chosen, str) else list(chosen)
         names = read_labels(labels, self.humanize)
         self.classes.choose(names, templates, descriptions, description_weight)
-        self._template = chosen
 
     @property
     def labels(self) -> list[str]:

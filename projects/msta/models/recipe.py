@@ -15,8 +15,9 @@ from .msta_backbone import CheckpointError
 # A pipeline from a file may name these alone: a registry would import whatever a name points to.
 STEPS = frozenset(
     [
-        'MSTADecordInit', 'DecordInit', 'DecordDecode', 'UniformSample', 'SampleFrames', 'Resize',
-        'CenterCrop', 'ThreeCrop', 'TenCrop', 'FormatShape', 'PackActionInputs',
+        'MSTAVideoInit', 'MSTADecordInit', 'DecordInit', 'DecordDecode', 'UniformSample',
+        'SampleFrames', 'Resize', 'CenterCrop', 'ThreeCrop', 'TenCrop', 'FormatShape',
+        'PackActionInputs',
     ]
 )  # fmt: skip
 
@@ -33,7 +34,7 @@ class Recipe:
     templates: list[str] | None = None
     logit_scale: float | None = None
     average_clips: str | None = 'prob'
-    test_pipeline: list[dict[str, Any]] | None = None
+    test_pipeline: Sequence[Mapping[str, Any]] | None = None
 
     def pack(self) -> Tensor:
         """Bytes ``(N,)``, uint8, safe to read anywhere."""
@@ -88,6 +89,4 @@ def _is_plain(value: Any) -> bool:
 
 def _with_tuples(step: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows lists alone; the transforms tell pairs by their being tuples."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in step.items()
-    }
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in step.items()}
