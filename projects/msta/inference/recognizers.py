@@ -14,7 +14,13 @@ from mmengine.registry import DefaultScope
 
 import projects.msta.register  # noqa: F401
 
-from ..foundation import Architecture, FoundationError, load_foundation, resolve_architecture
+from ..foundation import (
+    Architecture,
+    FoundationError,
+    load_foundation,
+    resolve_architecture,
+    said_by_config,
+)
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
 from ..models.checkpoints import (
@@ -28,6 +34,7 @@ from ..paths import CONFIGS
 from ..spelling import similar
 from ..training.config import ConfigError, pipeline_of, read_config
 from ..training.config_check import check_parts
+from ..training.preprocessing import use_foundation
 
 _TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
@@ -74,6 +81,7 @@ def open_model(
         trained = read_checkpoint(checkpoint)
     cfg = resolve_config(config, trained, foundation)
     check_parts(cfg)
+    use_foundation(cfg)
     model_cfg = dict(cfg.model)
     if labels is not None:
         model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)
@@ -166,12 +174,15 @@ def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> 
             'weights are not in a known place: name their file (foundation) or a config'
         )
     if not isinstance(arch, str):  # spelt out in the file, it could be of any size
-        differences = architecture.differences(load_foundation(weights).arch)
+        found = load_foundation(weights, **said_by_config(facts.foundation)).arch
+        differences = architecture.differences(found)
         if differences:
             raise CheckpointError(
                 f'{trained.path} stands on another foundation than {weights}; checkpoint != file: '
                 f'{"; ".join(differences)}. Name its file (foundation) or a config'
             )
+        # Files from before views belonged to a foundation do not say them.
+        architecture = found
     cfg = make_config(architecture, str(weights), facts.adapter)
     cfg.model.cls_head.update(logit_scale=recipe.logit_scale, average_clips=recipe.average_clips)
     if recipe.test_pipeline is not None:
@@ -195,13 +206,18 @@ def make_config(
     fields = asdict(arch)
     kind = fields.pop('kind')
     side = arch.image_size
+    if arch.resize == 'squash':
+        views = [dict(type='Resize', scale=(side, side), keep_ratio=False)]
+    else:  # the short side is to the crop as 256 to 224
+        views = [
+            dict(type='Resize', scale=(-1, round(side * 256 / 224))),
+            dict(type='CenterCrop', crop_size=side),
+        ]
     pipeline = [
         dict(type='MSTADecordInit'),
         dict(type='UniformSample', clip_len=arch.num_frames, test_mode=True),
         dict(type='DecordDecode'),
-        # The short side is to the crop as 256 to 224.
-        dict(type='Resize', scale=(-1, round(side * 256 / 224))),
-        dict(type='CenterCrop', crop_size=side),
+        *views,
         dict(type='FormatShape', input_format='NCTHW'),
         dict(type='PackActionInputs'),
     ]

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from mmaction.models.recognizers import BaseRecognizer
 from mmaction.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..descriptions import DescriptionError
 from ..foundation import VideoState
 from ..labels import DEFAULT_TEMPLATE, read_labels
 from .classes import ClassEncoder, DescriptionTargets, Source
+from .preprocessing import preprocessor_of
 from .recipe import Recipe
 
 
@@ -37,8 +38,8 @@ class MSTARecognizer(BaseRecognizer):
             them when None.
         humanize: turn underscores and CamelCase in class names into words.
         test_pipeline: the steps that turn a video into inputs, for checkpoints to carry.
-        data_preprocessor: by default the ``ActionDataPreprocessor`` with the foundation's pixel
-            statistics.
+        data_preprocessor: by default the ``ActionDataPreprocessor``; its pixel statistics are the
+            foundation's.
     """
 
     def __init__(
@@ -56,22 +57,13 @@ class MSTARecognizer(BaseRecognizer):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(
-            backbone=backbone,
-            cls_head=cls_head,
-            train_cfg=train_cfg,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
+            backbone=backbone, cls_head=cls_head, train_cfg=train_cfg, test_cfg=test_cfg
         )
-        foundation = self.backbone.foundation
-        if data_preprocessor is None:
-            self.data_preprocessor = MODELS.build(
-                dict(
-                    type='ActionDataPreprocessor',
-                    mean=[255 * value for value in foundation.mean],
-                    std=[255 * value for value in foundation.std],
-                    format_shape='NCTHW',
-                )
-            )
+        if isinstance(data_preprocessor, nn.Module):
+            self.data_preprocessor: Any = data_preprocessor
+        else:
+            arch = self.backbone.foundation.arch
+            self.data_preprocessor = MODELS.build(preprocessor_of(arch, data_preprocessor))
         if num_descriptions is not None and num_descriptions < 1:
             raise DescriptionError(
                 f'num_descriptions={num_descriptions} must be at least 1; for none at all set '

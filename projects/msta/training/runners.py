@@ -28,6 +28,9 @@ def running(cfg: Config) -> Iterator[Runner]:
     from mmaction.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from .preprocessing import use_foundation
+
+    use_foundation(cfg)
     _join_processes(cfg)
     _format_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
