@@ -106,12 +106,13 @@ def found_recipe(cfg, model) -> dict:
         return found
     optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
     descriptions = cfg.model.descriptions
+    end = schedule.get('end', cfg.train_cfg.max_epochs)  # as MMEngine fills it in
     per_gpu = 8
     return found | {
         'alpha': cfg.model.cls_head.alpha,
         'descriptions': descriptions and Path(descriptions).name,
         'epochs': cfg.train_cfg.max_epochs,
-        'schedule': (schedule.type, schedule.warmup, schedule.min_ratio, schedule.end),
+        'schedule': (schedule.type, schedule.warmup, schedule.min_ratio, end),
         'optimizer': (
             optimizer.type,
             optimizer.lr,

@@ -7,6 +7,7 @@ from .finiteness import NonFiniteHook
 from .interruption import InterruptionHook
 from .label_check import LabelCheckHook
 from .optim import CPUAmpOptimWrapper
+from .runner import MSTARunner
 from .schedulers import WarmupUnshiftedCosineLR
 from .seeding import EpochSeedHook
 from .wrappers import IndependentCopies
@@ -20,6 +21,7 @@ __all__ = [
     'IndependentCopies',
     'InterruptionHook',
     'LabelCheckHook',
+    'MSTARunner',
     'NonFiniteHook',
     'PlainCheckpointHook',
     'WarmupUnshiftedCosineLR',

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
@@ -17,26 +19,37 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
 
+_numbers = itertools.count()
+
+
 @contextmanager
 def running(cfg: Config) -> Iterator[Runner]:
-    """The Runner that a config asks for (``runner_type``; MMEngine's), with an end to its work.
+    """The Runner that a config asks for (``runner_type``, else MSTARunner); its work gets an end.
 
     With a launcher it is one of many, where need be in a group of processes that is joined here.
     The workers that its loaders keep over epochs are ended. Left to the garbage collector, they may
     not hear of it, as the queue to them is collected too, and each is waited for in vain for 5 s.
     """
     from mmaction.registry import RUNNERS
-    from mmengine.runner import Runner
+
+    from ..engine.interruption import restore_signals
+    from ..engine.runner import MSTARunner
 
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
     _join_processes(cfg)
+    # MMEngine shares logger, history and pictures between Runners of one name and second.
+    number = next(_numbers)
+    if number:
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}-{number}'
     _format_once()
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else MSTARunner.from_cfg(cfg)
     try:
         yield runner
     finally:
+        restore_signals()  # a training that fails leaves them as its hook has set them
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             kept = getattr(getattr(loop, 'dataloader', None), '_iterator', None)
             if kept is not None:

@@ -31,6 +31,7 @@ class Problem:
     where: str  # name of the list, or of both lists
     detail: str
     path: str = ''  # the video, if it is about one
+    count: int = 1  # how many videos it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> I
             f'{len(wrong)} of {len(videos)} videos lie in the folder of another class{hint}: '
             f'{video.path} has class {video.label} ({labels[video.label]}), its folder says '
             f'{label} ({labels[label]})',
+            count=len(wrong),
         )
 
 
