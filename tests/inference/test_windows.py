@@ -11,7 +11,12 @@ import decord
 import numpy as np
 import pytest
 
-from projects.msta.inference.annotate import write_annotated_video, write_timeline_plot
+from projects.msta.apis import Rejection
+from projects.msta.inference.annotate import (
+    h264_encoder,
+    write_annotated_video,
+    write_timeline_plot,
+)
 from projects.msta.inference.long_videos import analyse, stream_cells, to_cells
 from projects.msta.inference.segments import Cell, clock, join_cells, to_csv, to_json
 from projects.msta.inference.sources import Source
@@ -102,6 +107,42 @@ def test_smoothing_is_the_centred_mean(span, count):
     reach = span // 2
     expected = [values[max(0, i - reach) : i + reach + 1].mean(0) for i in range(count)]
     np.testing.assert_allclose(found, expected)
+
+
+def test_none_of_these_is_decided_before_smoothing(inferencer):
+    """Smoothing lowers every maximum: a rule calibrated on what is single would reject too much."""
+    rows = np.eye(3) * 0.4  # each window is sure of another label
+    single = [WindowScores(i, i + 1.0, row, row, row.max() < 0.3) for i, row in enumerate(rows)]
+    inferencer.set_labels(['a', 'b', 'c'])
+    inferencer.set_rejection(Rejection('threshold', 0.3))
+    smoothed = list(smooth(single, 3))
+    assert smoothed[1].cosines.max() < 0.3
+    assert [cell.label for cell in to_cells(smoothed, inferencer)] != ['none of these'] * 3
+    assert not any(window.rejected for window in smoothed)
+    single[1].rejected = True
+    assert [w.rejected for w in smooth(single, 3)] == [False, True, False]
+
+
+def test_the_copy_plays_in_a_browser(inferencer, tmp_path):
+    av = pytest.importorskip('av')
+    if h264_encoder() is None:
+        pytest.skip('no H.264 encoder: pip install av')
+    video = write_mp4(tmp_path / 'long.mp4', num_frames=30)
+    write_annotated_video(analyse(inferencer, str(video), 2, 1), tmp_path / 'out.mp4')
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        (stream,) = container.streams
+        assert stream.codec_context.name == 'h264' and stream.codec_context.pix_fmt == 'yuv420p'
+        assert len(list(container.decode(stream))) == 30
+    head = (tmp_path / 'out.mp4').read_bytes()
+    assert head.index(b'moov') < head.index(b'mdat')  # plays before all of it is there
+
+
+def test_without_an_encoder_the_copy_is_said_not_to_play(inferencer, tmp_path, monkeypatch):
+    monkeypatch.setattr('projects.msta.inference.annotate.h264_encoder', lambda: None)
+    video = write_mp4(tmp_path / 'long.mp4', num_frames=30)
+    with pytest.warns(UserWarning, match='browsers do not'):
+        write_annotated_video(analyse(inferencer, str(video), 2, 1), tmp_path / 'out.mp4')
+    assert (tmp_path / 'out.mp4').stat().st_size > 1000
 
 
 def test_smoothing_needs_an_odd_span():

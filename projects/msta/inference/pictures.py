@@ -36,7 +36,7 @@ def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: 
         top[index].set_title(f'{weights.sum() / whole:.0%}', fontsize=10)
     for axes in (*top, *bottom):
         axes.set_axis_off()
-    shares = f'frames {total / whole:.0%} in sum, CLS token itself {1 - total / whole:.0%}'
+    shares = f'frames {total / whole:.0%} in sum, CLS token itself {abs(1 - total / whole):.0%}'
     figure.suptitle(f'{title}\nAttention of the CLS token: {shares}', fontsize=11)
     save(figure, path)
 
@@ -68,7 +68,7 @@ def draw_similarities(
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
     middle = (values.min() + values.max()) / 2
-    written = max(2.5, min(8.0, 62 * side / max(count, 8) / 12)) if not few else 8
+    written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         shown = matrix[np.ix_(order, order)]
         image = ax.imshow(shown, **scale)
@@ -152,9 +152,12 @@ def draw_map(
     ax.scatter(
         stars[:, 0], stars[:, 1], c=star_colours, s=150, marker='*', edgecolors='black', zorder=3
     )
-    for index in ranked:
-        x, y = stars[index]
-        ax.annotate(labels[index], (x, y), (5, 5), textcoords='offset points', fontsize=8)
+    near = np.ptp(places, axis=0) / 30
+    for rank, index in enumerate(ranked):
+        # A name under those of the stars in the same place.
+        above = sum(bool((abs(stars[i] - stars[index]) < near).all()) for i in ranked[:rank])
+        place = (7, 5 - 10 * above)
+        ax.annotate(labels[index], stars[index], place, textcoords='offset points', fontsize=8)
     ax.set(xticks=[], yticks=[])
     ax.set_title(
         f'{len(videos)} videos and {len(labels)} classes (t-SNE): colour = the answer given, not '

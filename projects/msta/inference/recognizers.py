@@ -31,11 +31,11 @@ from ..models.checkpoints import (
     read_checkpoint,
 )
 from ..paths import CONFIGS
-from ..spelling import similar
 from ..training.config import ConfigError, pipeline_of, read_config
 from ..training.config_check import check_parts
 from ..training.preprocessing import use_foundation
 
+_WEIGHTS = ('.safetensors', '.pth', '.pt', '.bin')
 _TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
 
@@ -65,7 +65,7 @@ def open_model(
         labels: class names, a file of them, or a shipped list.
         foundation: weights to read in the place of the config's.
         templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
-        need_labels: whether it is an error that nothing says them.
+        need_labels: False where they are not used: a config's are not read.
     """
     trained = None
     if checkpoint is not None and identify(checkpoint) is FileKind.FOUNDATION:
@@ -85,6 +85,8 @@ def open_model(
     model_cfg = dict(cfg.model)
     if labels is not None:
         model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)
+    elif not need_labels:
+        model_cfg['labels'] = None  # those of a config may be a file that is not there
     if templates is not None:
         model_cfg['template'] = templates
     if model_cfg.get('labels') is None and not (trained and trained.recipe.labels) and need_labels:
@@ -122,8 +124,8 @@ def resolve_config(
     """The config that a user means; the arguments are those of :func:`open_model`."""
     if isinstance(config, (Config, Mapping)):
         cfg = Config(config._cfg_dict.to_dict() if isinstance(config, Config) else dict(config))
-    elif config is not None and _is_config_name(str(config)):
-        cfg = read_config(_config_path(str(config)))
+    elif config is not None and _is_config(str(config)):
+        cfg = read_config(config)
     elif config is not None:
         cfg = zero_shot_config(config)
     elif trained is not None:
@@ -137,23 +139,9 @@ def resolve_config(
     return cfg
 
 
-def _is_config_name(name: str) -> bool:
-    return name.endswith('.py') or not Path(name).exists()
-
-
-def _config_path(name: str) -> Path:
-    """A file, or a preset: the name of a config of this project."""
-    if name.endswith('.py'):
-        return Path(name)
-    folder = CONFIGS
-    presets = {p.stem: p for p in folder.rglob('*.py') if '_base_' not in p.parts}
-    if name not in presets:
-        near = similar(name, presets, cutoff=0.3) or sorted(presets)[:8]
-        raise ConfigError(
-            f'{name!r} is neither a file nor a preset; the nearest presets are {", ".join(near)} '
-            f'({len(presets)} in {folder})'
-        )
-    return presets[name]
+def _is_config(name: str) -> bool:
+    """Whether a name is a config's or a preset's, not that of a foundation's weights."""
+    return name.endswith('.py') or not (Path(name).exists() or name.endswith(_WEIGHTS))
 
 
 def zero_shot_config(weights: str | Path) -> Config:

@@ -157,6 +157,8 @@ class MSTARecognizer(BaseRecognizer):
         recipe = Recipe.unpack(state)
         if self._template is None and recipe.templates:
             self._template = recipe.templates
+            if self.classes.chosen:
+                self.classes.choose(self.labels, recipe.templates)
         if not self.classes.chosen and recipe.labels:
             self.set_labels(recipe.labels)
             self._described_labels = self.labels

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from .config import ConfigError
+from .config import ConfigError, pipeline_of
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -34,10 +34,11 @@ def running(cfg: Config) -> Iterator[Runner]:
 
     from ..engine.interruption import restore_signals
     from ..engine.runner import MSTARunner
-
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
+    if cfg.get('model', {}).get('type') == 'MSTARecognizer' and cfg.get('test_dataloader'):
+        cfg.model.test_pipeline = pipeline_of(cfg)  # for its checkpoints to carry
     _join_processes(cfg)
     # MMEngine shares logger, history and pictures between Runners of one name and second.
     number = next(_numbers)
