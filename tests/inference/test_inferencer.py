@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import decord
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from projects.msta.apis import MSTAInferencer, Rejection
 from projects.msta.labels import LabelError
 from projects.msta.models import CheckpointError
 from projects.msta.training.config import ConfigError
+from tests.kinds import decode_in_order
 from tests.models.conftest import LABELS
 from tests.videos import ODD_FILES
 
@@ -31,7 +31,7 @@ def videos(tiny):
 
 
 def frames_of(path):
-    return decord.VideoReader(path).get_batch(range(len(decord.VideoReader(path)))).asnumpy()
+    return np.stack(decode_in_order(path))
 
 
 def test_scores_equal_those_of_the_test_tool(tiny, inferencer, tmp_path):
@@ -223,7 +223,10 @@ def test_the_old_name_of_config_works_and_says_so(tiny):
         MSTAInferencer(config_or_preset=tiny / 'config.py', checkpoint=tiny / 'adapters.pth') as m,
     ):
         assert m.labels == LABELS
-    with pytest.warns(DeprecationWarning, match='config'), pytest.raises(TypeError, match='one argument'):
+    with (
+        pytest.warns(DeprecationWarning, match='config'),
+        pytest.raises(TypeError, match='one argument'),
+    ):
         MSTAInferencer(tiny / 'config.py', config_or_preset=tiny / 'config.py')
 
 

@@ -28,12 +28,14 @@ from ..datasets.lists.check import (
 )
 from ..datasets.lists.probe import Probe, probe_videos
 from ..labels import read_labels
+from .common import print_any_name
 
 _SHOWN = 10
 
 
 def run(args: argparse.Namespace) -> int:
     """Check what `args` name; print, write the report; 1 if there are errors, else 0."""
+    print_any_name()
     labels = None if args.labels is None else read_labels(args.labels)
     if labels is None and args.lists and all(Path(path).is_dir() for path in args.lists):
         labels = scan_folder(args.lists[0])[1]
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         root = roots[name]
         if args.no_decode:
             probes[name] = [
-                Probe(v.path, *(() if (root / v.path).is_file() else ('missing', 'file not found')))
+                Probe(v.path, *(() if (root / v.path).exists() else ('missing', 'file not found')))
                 for v in videos
             ]
         else:
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
                 root, paths, args.frames, args.workers, args.limit_sec, journals[name]
             )
         problems += check_probes(name, probes[name], 0 if args.no_decode else args.frames)
-        files[name] = {p.path: root / p.path for p in probes[name] if not p.reason}
+        found = {p.path: root / p.path for p in probes[name] if not p.reason}
+        files[name] = {path: file for path, file in found.items() if file.is_file()}
         problems += check_copies(name, files[name])
     if args.seen is not None:
         if labels is None:

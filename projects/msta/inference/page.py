@@ -17,7 +17,7 @@ from .long_videos import analyse
 from .pictures import heat
 from .probes import cls_attention
 from .sources import Source
-from .streams import CaptureStream
+from .streams import FileStream
 
 _MIN_SIDE = 160
 _COLUMNS = 4
@@ -99,7 +99,7 @@ def check_video(path: str, limits: Limits) -> float:
     if size > limits.megabytes:
         raise AppError(f'{size:.0f} MB are too much: at most {limits.megabytes} MB here.')
     try:
-        stream = CaptureStream(path)
+        stream = FileStream(path)
     except VideoDecodeError as error:
         raise AppError(_without_path(str(error), path)) from error
     seconds = stream.total / stream.fps
@@ -149,7 +149,7 @@ def preview(video: str | None) -> np.ndarray | None:
     if not video:
         return None
     try:
-        stream = CaptureStream(video)
+        stream = FileStream(video)
     except VideoDecodeError:
         return None
     try:

@@ -83,6 +83,31 @@ def test_missing_and_binary_lists(tmp_path):
         read_annotations(tmp_path / 'binary.txt')
 
 
+def test_names_that_are_not_utf8_or_hold_line_breaks(tmp_path):
+    odd = b'caf\xe9.mp4'.decode('utf-8', 'surrogateescape')
+    (tmp_path / 'list.txt').write_bytes(b'caf\xe9.mp4 0\nb c 1\n')
+    videos = read_annotations(tmp_path / 'list.txt')
+    assert videos == [Video(odd, 0), Video('b c', 1)]
+    write_annotations(tmp_path / 'again.txt', videos)
+    assert (tmp_path / 'again.txt').read_bytes() == (tmp_path / 'list.txt').read_bytes()
+    (tmp_path / 'list.csv').write_text('path,label\n"two\nlines.mp4",1\nb.mp4,0\n')
+    assert read_annotations(tmp_path / 'list.csv') == [
+        Video('two\nlines.mp4', 1),
+        Video('b.mp4', 0),
+    ]
+
+
+def test_a_folder_of_images_is_one_video(tmp_path):
+    for name in ('walk/clip 1/img_1.jpg', 'walk/clip 1/img_2.jpg', 'walk/a.mp4', 'run/b.mp4'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [v.path for v in read_annotations(tmp_path)] == [
+        'run/b.mp4',
+        'walk/a.mp4',
+        'walk/clip 1',
+    ]
+
+
 def make_folders(root):
     for name in ('walk/b c.mp4', 'walk/a.AVI', 'run/deep/x.webm', 'run/notes.txt', '.cache/y.mp4'):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

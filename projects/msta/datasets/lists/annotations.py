@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ...files import write_text
 from ...labels import read_labels
+from ..images import IMAGE_SUFFIXES
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
@@ -63,11 +65,11 @@ def read_annotations(
         return scan_folder(source, names)[0]
     if not source.is_file():
         raise AnnotationError(f'{source}: no such annotation file')
-    lines = _read_text(source).splitlines()
-    if source.suffix.lower() == '.csv':
-        located = list(_csv_rows(lines, source, names))
+    text = _read_text(source)
+    if source.suffix.lower() == '.csv':  # a quoted name may hold a line break
+        located = list(_csv_rows(io.StringIO(text, newline=''), source, names))
     else:
-        located = list(_text_rows(lines, source, delimiter, need_labels))
+        located = list(_text_rows(text.splitlines(), source, delimiter, need_labels))
     if not located:
         raise AnnotationError(f'{source}: no videos in this file')
     _check_range(located, source, names, need_labels)
@@ -110,13 +112,16 @@ def scan_folder(
         )
     videos = []
     for label, name in enumerate(names):
-        files = sorted(
-            Path(parent, file).relative_to(root).as_posix()
-            for parent, _, found in os.walk(root / name, followlinks=True)
-            for file in found
-            if Path(file).suffix.lower() in VIDEO_SUFFIXES
-        )
-        videos += [Video(file, label) for file in files]
+        files = []
+        for parent, _, found in os.walk(root / name, followlinks=True):
+            suffixes = {Path(file).suffix.lower() for file in found}
+            if suffixes & IMAGE_SUFFIXES and Path(parent) != root / name:
+                files.append(Path(parent))  # a video as a folder of images
+            else:
+                files += [
+                    Path(parent, f) for f in found if Path(f).suffix.lower() in VIDEO_SUFFIXES
+                ]
+        videos += [Video(f, label) for f in sorted(p.relative_to(root).as_posix() for p in files)]
     if not videos:
         raise AnnotationError(
             f'{root}: no videos in it. Put the videos of each class into a folder of its name: '
@@ -143,10 +148,11 @@ def _is_class_folder(entry: Path) -> bool:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not UTF-8 text ({error.reason})') from error
+    data = path.read_bytes()
+    if b'\x00' in data:
+        raise AnnotationError(f'{path}: not UTF-8 text, it holds NUL bytes')
+    # Names of files are bytes to the system: what is not UTF-8 stays as it is.
+    return data.decode('utf-8-sig', 'surrogateescape')
 
 
 def _text_rows(
@@ -168,7 +174,7 @@ def _text_rows(
 
 
 def _csv_rows(
-    lines: Sequence[str], source: Path, names: Sequence[str] | None
+    lines: Iterable[str], source: Path, names: Sequence[str] | None
 ) -> Iterator[tuple[int, Video]]:
     reader = csv.reader(lines)
     index = None if names is None else {name: position for position, name in enumerate(names)}
