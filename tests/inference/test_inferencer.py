@@ -1,5 +1,6 @@
 """The inferencer on real files: what it accepts, what it returns, and what it says of failures."""
 
+import io
 import re
 import subprocess
 import sys
@@ -66,6 +67,15 @@ def test_frames_in_memory_score_as_their_file(tiny, inferencer):
     np.testing.assert_allclose(array.scores, file.scores, atol=1e-6)
     np.testing.assert_allclose(tensor.scores, file.scores, atol=1e-6)
     assert (array.video, tensor.video) == ('array 0', 'array 1')
+
+
+def test_an_open_file_is_its_path(tiny, inferencer):
+    (path,) = videos(tiny)[:1]
+    with Path(path).open('rb') as file:
+        (opened,) = inferencer(file)
+    np.testing.assert_array_equal(opened.scores, inferencer(path)[0].scores)
+    (nameless,) = inferencer(io.BytesIO(b'...'))
+    assert 'without a name' in nameless.error
 
 
 def test_batching_does_not_matter(tiny, inferencer):
