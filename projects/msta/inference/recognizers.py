@@ -26,8 +26,7 @@ from ..models import MSTARecognizer
 from ..models.checkpoints import (
     Checkpoint,
     CheckpointError,
-    FileKind,
-    identify,
+    NotAdaptersError,
     read_checkpoint,
 )
 from ..paths import CONFIGS
@@ -68,17 +67,17 @@ def open_model(
         need_labels: False where they are not used: a config's are not read.
     """
     trained = None
-    if checkpoint is not None and identify(checkpoint) is FileKind.FOUNDATION:
+    try:
+        trained = None if checkpoint is None else read_checkpoint(checkpoint)
+    except NotAdaptersError:
         try:
-            arch = load_foundation(checkpoint).arch
+            arch = load_foundation(str(checkpoint)).arch
         except FoundationError as error:
             raise CheckpointError(
                 f'{checkpoint} is not a checkpoint of this project, and as a foundation: {error}'
             ) from error
         foundation = foundation or checkpoint
         config = make_config(arch, str(foundation), None) if config is None else config
-    elif checkpoint is not None:
-        trained = read_checkpoint(checkpoint)
     cfg = resolve_config(config, trained, foundation)
     check_parts(cfg)
     use_foundation(cfg)
@@ -169,8 +168,9 @@ def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> 
                 f'{trained.path} stands on another foundation than {weights}; checkpoint != file: '
                 f'{"; ".join(differences)}. Name its file (foundation) or a config'
             )
-        # Files from before views belonged to a foundation do not say them.
-        architecture = found
+        if recipe.test_pipeline is None:
+            # Files from before views belonged to a foundation do not say them.
+            architecture = found
     cfg = make_config(architecture, str(weights), facts.adapter)
     cfg.model.cls_head.update(logit_scale=recipe.logit_scale, average_clips=recipe.average_clips)
     if recipe.test_pipeline is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,14 @@ from .recipe import Recipe
 EXTRA_STATE = 'backbone._extra_state'
 RECIPE = '_extra_state'
 
-_ZIP, _PICKLE = b'PK\x03\x04', b'\x80'
-
-
-class FileKind(Enum):
-    """What a file of weights is."""
-
-    ADAPTERS = 'trained adapters of this project'
-    FOUNDATION = "a foundation's weights"
-    DAMAGED = 'damaged'
-    OTHER = 'something else'
+_ZIP = b'PK\x03\x04'
 
 
 class NotAdaptersError(CheckpointError):
-    """A whole file that holds no adapters of this project."""
+    """Whole, but no adapters of this project: a foundation's weights or something else.
+
+    Which of them it is ``load_foundation`` says, which knows the keys of foundations.
+    """
 
 
 class DamagedCheckpointError(CheckpointError):
@@ -64,34 +58,10 @@ class Checkpoint:
         return {k: v for k, v in self.state_dict.items() if k not in (EXTRA_STATE, RECIPE)}
 
 
-def identify(path: str | Path) -> FileKind:
-    """What a file is, by its content; a folder is taken for a foundation's.
-
-    Whether weights that are no adapters are those of a foundation that this project knows is said
-    by ``load_foundation``, which alone knows their keys.
-
-    Raises:
-        FileNotFoundError: there is none, naming those in its folder.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return FileKind.FOUNDATION
-    try:
-        read_checkpoint(path)
-    except DamagedCheckpointError:
-        return FileKind.DAMAGED
-    except NotAdaptersError:
-        with path.open('rb') as file:
-            head = file.read(9)
-        weights = head.startswith((_ZIP, _PICKLE)) or head[8:9] == b'{'  # safetensors begin so
-        return FileKind.FOUNDATION if weights else FileKind.OTHER
-    except CheckpointError:
-        return FileKind.OTHER
-    return FileKind.ADAPTERS
-
-
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint written by training, running nothing that is in it.
+
+    What a file is, is said here, by the kind of error.
 
     Raises:
         FileNotFoundError: there is none, naming those in its folder.
@@ -125,7 +95,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def _read(path: Path) -> Any:
     """Plain content of a PyTorch file; the kinds of failure as errors of their own."""
     try:
-        if path.is_file() and (not _is_archive(path) or is_torchscript(check_size(path))):
+        if path.is_dir() or (path.is_file() and not _may_hold_adapters(path)):
             raise NotAdaptersError(f'{path} is not a PyTorch checkpoint of tensors and plain data')
         return read_plain(path)
     except DamagedArchiveError as error:
@@ -134,10 +104,11 @@ def _read(path: Path) -> Any:
         raise CheckpointError(str(error)) from error
 
 
-def _is_archive(path: Path) -> bool:
-    """Whether a file begins as one that PyTorch writes; one without content counts as cut off."""
+def _may_hold_adapters(path: Path) -> bool:
+    """Whether a file begins as one that PyTorch writes (one without content counts as cut off)."""
     with path.open('rb') as file:
-        return file.read(4) in (b'', _ZIP)
+        begun = file.read(4) in (b'', _ZIP)
+    return begun and not (zipfile.is_zipfile(path) and is_torchscript(check_size(path)))
 
 
 def read_facts(extra: Tensor, origin: str | Path) -> Facts:
