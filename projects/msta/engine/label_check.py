@@ -89,7 +89,7 @@ def _labels_of(info: dict[str, Any]) -> Iterable[int]:
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Compare the labels of the data sets that a run will use with the model's ``labels``.
+    """A comparison of the labels of the data sets that a run will use with the model's ``labels``.
 
     A model without ``labels`` is left unchecked.
     """

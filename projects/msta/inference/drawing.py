@@ -51,7 +51,7 @@ def similarity(out: str | Path, *, device: str | None = None, **model: Any) -> N
     """Cosines between the classes, by the frozen and by the trained text tower."""
     recognizer, _ = open_model(**model)
     recognizer.to(choose_device(device))
-    draw_similarities(class_similarities(recognizer), recognizer.labels, out)
+    draw_similarities(class_similarities(recognizer), recognizer.classes.current.labels, out)
 
 
 def norms(out: str | Path, *, device: str | None = None, **model: Any) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 import projects.msta.register  # noqa: F401
 
+from ..tokenizer import PromptWarning
 from .loading import Loaded, VideoLoader
 from .recognizers import choose_device, open_model
 from .rejection import Rejection, read_rejection
@@ -86,6 +87,7 @@ class MSTAInferencer:
         self.loader = VideoLoader(self.pipeline, workers)
         self.batch_size, self.max_clips = batch_size, max_clips
         self.set_rejection(none_of_these)
+        self._warn_of_one_label()
 
     # ------------------------------------------------------------------ classes
 
@@ -101,11 +103,21 @@ class MSTAInferencer:
         Lists that were used before are not encoded again.
         """
         self.model.set_labels(labels, templates, descriptions, description_weight)
+        self._warn_of_one_label()
+
+    def _warn_of_one_label(self) -> None:
+        if self.model.labels and len(self.model.labels) == 1:
+            warnings.warn(
+                f'there is one class, {self.labels[0]!r}: its probability is 1 whatever is shown; '
+                'name what else it could be, or calibrate a rule for none_of_these',
+                PromptWarning,
+                stacklevel=3,
+            )
 
     @property
     def labels(self) -> list[str]:
         """The class names, by class index."""
-        return self.model.labels
+        return self.model.classes.current.labels
 
     @property
     def templates(self) -> list[str]:

@@ -67,7 +67,7 @@ def _cls_weights(attention: Any, x: Tensor, changes: dict) -> Tensor:
 
 def class_similarities(model: MSTARecognizer) -> dict[str, np.ndarray]:
     """Cosines between the classes ``(K, K)``, by the frozen and by the trained text tower."""
-    prompts = make_prompts(model.labels, model.templates[0])
+    prompts = make_prompts(model.classes.current.labels, model.templates[0])
     towers = {
         'before training': model.classes.frozen_texts(prompts),
         'after training': model.classes.texts(prompts),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..archives import ArchiveError, DamagedArchiveError, check_size, not_finite, read_plain
 from ..foundation.torchscript import is_torchscript
-from .msta_backbone import CheckpointError
+from .belonging import CheckpointError
 from .recipe import Recipe
 
 EXTRA_STATE = 'backbone._extra_state'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from torch import Tensor
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
 from ..foundation import TextState, tokenize
 from ..labels import make_prompts
-from ..tokenizer import PromptWarning, warn_of_prompts
+from ..tokenizer import warn_of_prompts
 from .msta_backbone import MSTABackbone
 
 Source = str | Path | Sequence[str]
@@ -91,13 +90,6 @@ class ClassEncoder:
             prompts = [make_prompts(labels, template) for template in templates]
             for of_template in prompts:
                 warn_of_prompts(labels, of_template, self.context_length)
-            if len(labels) == 1:
-                warnings.warn(
-                    f'there is one class, {labels[0]!r}: its probability is 1 whatever is shown, '
-                    'and a loss over classes 0; name what else it could be',
-                    PromptWarning,
-                    stacklevel=3,
-                )
             read = None
             if descriptions is not None:
                 read = read_descriptions(descriptions, labels, self.context_length)

@@ -105,9 +105,9 @@ class MSTARecognizer(BaseRecognizer):
         self.classes.choose(names, templates, descriptions, description_weight)
 
     @property
-    def labels(self) -> list[str]:
-        """The class names that are recognised, by class index."""
-        return self.classes.current.labels
+    def labels(self) -> list[str] | None:
+        """The class names, by class index; None until a checkpoint says them."""
+        return self.classes.current.labels if self.classes.chosen else None
 
     @property
     def templates(self) -> list[str]:
@@ -129,7 +129,7 @@ class MSTARecognizer(BaseRecognizer):
         self.cls_head.init_weights()
         self._targets = None
         if self.descriptions is not None and self.cls_head.alpha:
-            labels = self._described_labels or self.labels
+            labels = self._described_labels or self.classes.current.labels
             self._targets = DescriptionTargets(
                 self.descriptions, labels, self.classes, self.num_descriptions
             )
@@ -144,7 +144,7 @@ class MSTARecognizer(BaseRecognizer):
         """The labels, templates and views that the model was trained for."""
         head, chosen = self.cls_head, self.classes
         recipe = Recipe(
-            labels=self.labels if chosen.chosen else None,
+            labels=self.labels,
             templates=self.templates if chosen.chosen else None,
             logit_scale=head.logit_scale,
             average_clips=head.average_clips,
@@ -158,10 +158,10 @@ class MSTARecognizer(BaseRecognizer):
         if self._template is None and recipe.templates:
             self._template = recipe.templates
             if self.classes.chosen:
-                self.classes.choose(self.labels, recipe.templates)
+                self.classes.choose(self.classes.current.labels, recipe.templates)
         if not self.classes.chosen and recipe.labels:
             self.set_labels(recipe.labels)
-            self._described_labels = self.labels
+            self._described_labels = recipe.labels
         self.test_pipeline = self.test_pipeline or recipe.test_pipeline
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:

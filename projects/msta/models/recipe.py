@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .msta_backbone import CheckpointError
+from .belonging import CheckpointError
 
 # A pipeline from a file may name these alone: a registry would import whatever a name points to.
 STEPS = frozenset(
