@@ -48,10 +48,11 @@ def find_checkpoint(path: str | Path) -> Path:
         hint = f'; {path.parent} has {", ".join(near)}' if near else ''
         raise FileNotFoundError(f'no checkpoint {path}{hint}')
     if not zipfile.is_zipfile(path):
-        message = f'{path} is not a PyTorch checkpoint, or was cut off while being copied'
         with path.open('rb') as file:
             begun = file.read(4) in (b'', b'PK\x03\x04')
-        raise (DamagedArchiveError if begun else ArchiveError)(message)
+        if begun:
+            raise DamagedArchiveError(f'{path} is damaged: it was cut off while being copied')
+        raise ArchiveError(f'{path} is not a PyTorch checkpoint, or was cut off while being copied')
     check_size(path)
     return path
 
