@@ -168,6 +168,10 @@ class DecodeProcess:
         return header, found
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def usable(self) -> bool:
         """Whether this process (not a fork of it) may send another request."""
         return self.owner == os.getpid() and self._process.returncode is None

@@ -38,7 +38,8 @@ class IsolatedReader:
         limit_sec: the longest that opening or reading may take.
         decoder: 'pyav', or 'decord', which repeats earlier versions with their errors.
         threads: of the decoder; 0 for its own choice.
-        whole: decode everything first, however long the file: every damaged picture is found.
+        whole: decode everything first, however long the file: every damaged picture is counted,
+            and there is no warning.
         patient: let an opening that gets on take as long as it needs.
         process: the process to read with, kept at the last picture; by default this thread's.
     """
@@ -70,7 +71,7 @@ class IsolatedReader:
         self._num_frames, self._fps = header['num_frames'], header['fps']
         self.damaged: int = header['damaged']
         self.damaged_share: float = self.damaged / max(1, header['total'])
-        if self.damaged:
+        if self.damaged and not whole:  # who asks for all of it looks at the number
             self._warn(f'{self.damaged} of {header["total"]} pictures are damaged or missing')
 
     def __len__(self) -> int:

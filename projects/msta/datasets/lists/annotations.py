@@ -16,8 +16,8 @@ from ..images import IMAGE_SUFFIXES
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
-    '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts',
-    '.ogv', '.ts', '.webm', '.wmv',
+    '.3gp', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
+    '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv',
 ])
 # fmt: on
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..decoding import REASONS, VideoDecodeError
-from ..readers import DamagedVideoWarning, IsolatedReader
+from ..readers import IsolatedReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,7 @@ class Probe:
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
     """Decode everything, then read `num_frames` frames at equal distances, as a test clip would."""
     try:
-        with warnings.catch_warnings(category=DamagedVideoWarning, action='ignore'):
-            reader = IsolatedReader(str(root / path), limit_sec, patient=True, whole=True)
+        reader = IsolatedReader(str(root / path), limit_sec, patient=True, whole=True)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
         height, width = reader.get_batch(indices).asnumpy().shape[1:3]
