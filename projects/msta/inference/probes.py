@@ -1,14 +1,16 @@
-"""Where the class token looks: its attention over the frames of a clip."""
+"""What a model does, in numbers: attention, similar classes, the size of what is trained."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-import projects.msta.register  # noqa: F401
-
+from ..adapters import FoundationAdapter
+from ..labels import make_prompts
 from ..models import MSTARecognizer
 
 
@@ -61,3 +63,34 @@ def _cls_weights(attention: Any, x: Tensor, changes: dict) -> Tensor:
     q, k, _ = qkv.unflatten(2, (3, attention.heads, -1)).unbind(2)  # (N, L, heads, W / heads)
     scores = torch.einsum('nhd,nlhd->nhl', q[:, 0], k) * q.shape[-1] ** -0.5
     return scores.softmax(-1).mean(1)
+
+
+def class_similarities(model: MSTARecognizer) -> dict[str, np.ndarray]:
+    """Cosines between the classes ``(K, K)``, by the frozen and by the trained text tower."""
+    prompts = make_prompts(model.classes.current.labels, model.templates[0])
+    towers = {
+        'before training': model.classes.frozen_texts(prompts),
+        'after training': model.classes.texts(prompts),
+    }
+    units = {name: F.normalize(embeds, dim=-1).cpu() for name, embeds in towers.items()}
+    return {name: (unit @ unit.T).numpy() for name, unit in units.items()}
+
+
+def adapter_norms(adapter: FoundationAdapter) -> dict[str, dict[str, float]]:
+    """Root mean square of the trained weights (no biases), by block and part.
+
+    The number in a parameter's name is its block; what stands behind it is the part.
+    """
+    sums: dict[str, dict[str, list[Tensor]]] = {}
+    for name, parameter in adapter.named_parameters():
+        words = name.split('.')
+        number = next((i for i, word in enumerate(words) if word.isdigit()), None)
+        if name.endswith('bias') or name in adapter.shared:
+            continue
+        block = 'all' if number is None else words[number]
+        rest = words if number is None else words[number + 1 :]
+        sums.setdefault(block, {}).setdefault(rest[0], []).append(parameter.detach().flatten())
+    return {
+        block: {part: torch.cat(v).square().mean().sqrt().item() for part, v in parts.items()}
+        for block, parts in sums.items()
+    }

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..models.checkpoints import EXTRA_STATE, Checkpoint, CheckpointError
+from ..models.checkpoints import (
+    EXTRA_STATE,
+    RECIPE,
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+)
+from .cards import save_state
 
 # An MSTA adapter is linear in its last layers: scaling these scales what it adds to a block.
 _LAST_LAYERS = ('.up.weight', '.up.bias', '.temporal.conv.bias')
@@ -41,16 +49,18 @@ def differences(first: Checkpoint, second: Checkpoint) -> list[TensorDifference]
     return sorted(found, key=lambda d: -(d.relative if d.relative is not None else float('inf')))
 
 
-def merge(
+def average_adapters(
     checkpoints: Sequence[Checkpoint],
     weights: Sequence[float] | None = None,
     zero_shot: float = 0.0,
 ) -> dict[str, Tensor]:
     """The weighted mean of several files' adapters, as a state dict.
 
+    It carries their labels and prompts where all have the same.
+
     Args:
         checkpoints: files of one foundation and one adapter, with tensors of the same shapes.
-        weights: one a file, not negative; they are divided by their sum. Equal by default.
+        weights: one per file, not negative; they are divided by their sum. Equal by default.
         zero_shot: the share of the foundation without adapters, 0..1, as in WiSE-FT (Wortsman et
             al., CVPR 2022): what the adapters add to a block is multiplied by one minus it. For
             MSTA adapters with their depthwise convolution, or none.
@@ -75,7 +85,30 @@ def merge(
         merged[name] = torch.stack(parts).sum(0).to(tensor.dtype)
     if zero_shot:
         _shrink(merged, first, 1 - zero_shot)
-    return {**merged, EXTRA_STATE: first.state_dict[EXTRA_STATE]}
+    merged[EXTRA_STATE] = first.state_dict[EXTRA_STATE]
+    if RECIPE in first.state_dict and all(c.recipe == first.recipe for c in checkpoints):
+        merged[RECIPE] = first.state_dict[RECIPE]
+    return merged
+
+
+def average_files(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    weights: Sequence[float] | None = None,
+    zero_shot: float = 0.0,
+) -> bool:
+    """Write the mean of files; tell whether they agree on labels and prompts.
+
+    Raises:
+        CheckpointError: as :func:`average_adapters`, or ``out`` is one of the files.
+    """
+    out = Path(out)
+    if any(out.exists() and out.samefile(path) for path in paths if Path(path).exists()):
+        raise CheckpointError(f'{out}: is one of the files to average')
+    read = [read_checkpoint(path) for path in paths]
+    state = average_adapters(read, weights, zero_shot)
+    save_state(state, out)
+    return RECIPE in state or all(RECIPE not in c.state_dict for c in read)
 
 
 def _check_together(first: Checkpoint, other: Checkpoint) -> None:
