@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import Once, added_memory, relative, seconds_of
+from projects.msta.evaluation.timing import Once, added_memory, relative, seconds_of
 from benchmarks.workbench import Sides, Workbench, numbered_names
 from projects.msta.paths import ROOT
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain import PlainModel
-from benchmarks.timing import Once
+from projects.msta.evaluation.timing import Once
 from projects.msta import register  # noqa: F401
 from projects.msta.foundation import (
     Architecture,

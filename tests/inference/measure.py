@@ -23,7 +23,7 @@ from projects.msta import compat
 
 compat.apply()
 
-from benchmarks.timing import resident_mib  # noqa: E402
+from projects.msta.evaluation.timing import resident_mib  # noqa: E402
 from projects.msta.apis import MSTAInferencer  # noqa: E402
 from projects.msta.datasets.shapes.classes import BASE_ACTIONS  # noqa: E402
 from projects.msta.datasets.shapes.folder import Clip, Recipe, write_video  # noqa: E402

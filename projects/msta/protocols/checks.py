@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.lists.annotations import Video, read_annotations
 from ..datasets.lists.splits import class_counts, unseen_classes
 from ..descriptions import DescriptionError, read_descriptions
-from ..labels import read_labels
 from .definitions import CLASS_COUNTS, ProtocolError
+from .manifest import class_names
 from .plan import Plan, Run
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _read(cfg: Config, loader: Any, problems: list[str]) -> tuple[list[Video], l
     videos: list[Video] = []
     names: list[str] = []
     try:
-        names = read_labels(cfg.model.labels, cfg.model.get('humanize', False))
+        names = class_names(cfg)
         videos = read_annotations(loader.dataset.ann_file, names)
     except (ValueError, OSError) as error:
         problems.append(str(error))

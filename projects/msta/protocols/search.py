@@ -16,7 +16,7 @@ from ..datasets.lists.splits import few_shot
 from ..labels import read_labels
 from .comparison import Entry
 from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from
-from .manifest import digest_of, read_json
+from .manifest import class_names, digest_of, read_json
 from .plan import Plan, Request, make_plan
 from .processes import say
 
@@ -65,7 +65,7 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
     """
     run = max(plan.runs, key=lambda run: run.cell.shots or 0)
     train_list = Path(run.config.train_dataloader.dataset.ann_file)
-    names = read_labels(run.config.model.labels, run.config.model.get('humanize', False))
+    names = class_names(run.config)
     source, labels = listed, names
     if source is None:
         drawn = list_to_draw_from(request.dataset)
