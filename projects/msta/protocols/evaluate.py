@@ -14,9 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..archives import find_checkpoint
 from ..files import write_json
-from ..training.config import read_config
 from .definitions import ProtocolError
 from .manifest import class_names
 from .processes import in_process
@@ -50,17 +48,15 @@ def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
 def _evaluate_one(test: Mapping[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
+    from ..training.launch import make_test_config
     from ..training.runners import running, unwrap
 
     started = time.perf_counter()
     result = Path(test['result'])
     measured = result.with_name(f'.{result.stem}.measured.json')
-    cfg = read_config(test['config'])
-    cfg.update(launcher=launcher, work_dir=test['work_dir'], resume=False, load_from=None)
-    if launcher != 'none':
-        cfg.model_wrapper_cfg = {'type': 'IndependentCopies'}
-    if test['checkpoint'] is not None:
-        cfg.load_from = str(find_checkpoint(test['checkpoint']))
+    cfg = make_test_config(
+        test['config'], test['checkpoint'], work_dir=test['work_dir'], launcher=launcher
+    )
     # The Runners of a process share what has the same name.
     cfg.experiment_name = f'{result.stem}_{os.getpid()}_{number}'
     for evaluator in cfg.test_evaluator:
