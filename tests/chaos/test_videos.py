@@ -19,7 +19,7 @@ from tests.chaos.processes import Course, in_child
 from tests.datasets.test_transforms import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
 from tools import infer as infer_tool
-from tools.data import check as check_tool
+from projects.msta.commands import check as check_tool
 
 GOOD = 3
 LIMIT_SEC = 6.0

@@ -14,6 +14,7 @@ model = dict(
     labels='kinetics400',
     template='a video of {}.',
     descriptions=None,
+    num_descriptions=2,
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
         mean=[122.771, 116.746, 104.094],

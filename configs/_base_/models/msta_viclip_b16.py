@@ -14,6 +14,7 @@ model = dict(
     labels='kinetics400',
     template='a video of {}.',
     descriptions=None,
+    num_descriptions=2,
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
         mean=[123.675, 116.28, 103.53],

@@ -31,6 +31,7 @@ model = dict(
     labels=f'{_data}/labels_base.txt',
     template='a video of {}.',
     descriptions=f'{_data}/descriptions_base.json',
+    num_descriptions=2,
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
         mean=[123.675, 116.28, 103.53],

@@ -17,7 +17,7 @@ from ..labels import read_labels
 from .comparison import Entry
 from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from
 from .manifest import class_names, digest_of, read_json
-from .plan import Plan, Request, make_plan
+from .plan import Plan, Request, labels_of, make_plan
 from .processes import say
 
 _VIDEOS_A_CLASS = 16
@@ -76,9 +76,7 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
                 'rates with --rates FILE'
             )
         source = train_list.parent / drawn.videos
-        assert drawn.labels is not None
-        is_file = drawn.labels.endswith('.txt')
-        labels = read_labels(str(train_list.parent / drawn.labels) if is_file else drawn.labels)
+        labels = read_labels(labels_of(request, drawn, train_list.parent) or names)
     trained = {video.path for video in read_annotations(train_list, names)}
     tested = {
         video.path
