@@ -15,10 +15,4 @@ model = dict(
     template='a video of {}.',
     descriptions=None,
     num_descriptions=2,
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        format_shape='NCTHW',
-    ),
 )
