@@ -14,10 +14,10 @@ import decord
 import numpy as np
 import torch
 
-from projects.msta.evaluation.timing import relative, take_turns
 from projects.msta import register  # noqa: F401
 from projects.msta.datasets.decoding import close_process, current_process
 from projects.msta.datasets.shapes.folder import write_video
+from projects.msta.evaluation.timing import relative, take_turns
 from projects.msta.paths import ROOT
 from projects.msta.training.config import read_config
 

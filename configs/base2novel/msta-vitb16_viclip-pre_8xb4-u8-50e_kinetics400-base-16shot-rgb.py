@@ -1,7 +1,8 @@
 """Base-to-novel on Kinetics-400, the logs' recipe: MSTA on ViCLIP-B/16; 16 shots a base class.
 
 Seed 1 of 3. Claims base 77.2, novel 65.9, HM 71.1 (training logs): 50 epochs without the
-consistency loss, the best epoch on the test videos, which was the fifth. 8 GPUs x 4 videos, float32.
+consistency loss, the best epoch on the test videos, which was the fifth.
+8 GPUs x 4 videos, float32. All seeds and both halves:
 
     tools/run_protocol.py base2novel --dataset kinetics400 --select best --gpus 8 --config \\
         configs/base2novel/msta-vitb16_viclip-pre_8xb4-u8-50e_kinetics400-base-16shot-rgb.py

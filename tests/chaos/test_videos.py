@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from projects.msta.commands import check as check_tool
 from projects.msta.commands import common
 from projects.msta.commands import test as test_tool
 from projects.msta.commands import train as train_tool
@@ -19,7 +20,6 @@ from tests.chaos.processes import Course, in_child
 from tests.datasets.test_transforms import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
 from tools import infer as infer_tool
-from projects.msta.commands import check as check_tool
 
 GOOD = 3
 LIMIT_SEC = 6.0

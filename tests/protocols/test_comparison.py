@@ -135,7 +135,9 @@ def test_wrong_arguments_are_one_line_and_leave_nothing(world, tmp_path, capsys,
 
 def test_method_without_a_name_is_wrong_usage(world, tmp_path, capsys):
     with pytest.raises(SystemExit, match='2'):
-        compare_methods.build_parser().parse_args(world.arguments('base2novel', tmp_path, '--add', 'model.x=1'))
+        compare_methods.build_parser().parse_args(
+            world.arguments('base2novel', tmp_path, '--add', 'model.x=1')
+        )
     assert 'a name comes first' in capsys.readouterr().err
 
 

@@ -19,7 +19,9 @@ from .protocol_arguments import (
     say_warnings,
 )
 
-_ABOUT = """Compare methods on a protocol: tools/compare_methods.py base2novel --dataset shapes --search
+_ABOUT = """Compare methods on a protocol.
+
+    tools/compare_methods.py base2novel --dataset shapes --search
 
 Trains and tests what is not done yet (killed, the same command continues), measures time and
 memory of a training step, and writes comparison.json, comparison.md and comparison.png. Methods
@@ -85,9 +87,7 @@ def run(args: argparse.Namespace, command: str) -> None:
             plan = comparison.search_plan(validation)
             say_warnings(plan)
             print(outline(plan))
-            say(
-                f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}'
-            )
+            say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')
         else:
             comparison.search(
                 validation, args.search, say_warnings, args.jobs, args.overwrite, args.port

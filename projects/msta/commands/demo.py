@@ -1,4 +1,4 @@
-"""``tools/demo.py``: the main job on the Shapes world: render, train MSTA, test it, compare, draw."""
+"""``tools/demo.py``: the main job on the Shapes world, from videos to a picture."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--shots', type=int, nargs='+', default=[], help=f'videos per class ({_SHOTS})')
     add('--data', type=Path, help="folder of the lists (the config's); its labels.txt are classes")
     add('--videos', type=Path, help="folder that paths in the lists are relative to (the config's)")
-    add('--labels', help='class list, a file or a shipped one, where the protocol takes all classes')
+    add('--labels', help='class list, a file or a shipped one, where all classes are taken')
     add(
         '--lists',
         choices=['own', 'vificlip'],

@@ -17,7 +17,9 @@ from .protocol_arguments import (
     say_warnings,
 )
 
-_ABOUT = """Run a protocol from training to report: tools/run_protocol.py base2novel --dataset hmdb51
+_ABOUT = """Run a protocol from training to report.
+
+    tools/run_protocol.py base2novel --dataset hmdb51
 
 Trains and tests what is not done yet (killed, the same command continues), and writes report.json,
 report.md and plots, beside the published numbers. What each protocol is: docs/protocols.md.

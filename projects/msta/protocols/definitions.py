@@ -100,7 +100,9 @@ def cells(
             f'--shots {" ".join(map(str, shots))}: base2novel reports one number of shots at a '
             'time; run it once for each'
         )
-    if published and (dataset == 'shapes' or (protocol == 'base2novel' and shots not in ((), (16,)))):
+    if published and (
+        dataset == 'shapes' or (protocol == 'base2novel' and shots not in ((), (16,)))
+    ):
         what = 'of the Shapes world' if dataset == 'shapes' else 'of other than 16 shots'
         raise ProtocolError(f'--lists vificlip: there are no published lists {what}')
     tests = lists_to_test(protocol, dataset, published)

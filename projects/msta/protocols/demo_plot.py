@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..datasets.shapes.classes import NOVEL_ACTIONS
-from ..datasets.shapes.render import DOMAINS, render
+from ..datasets.shapes.render import render
+from ..datasets.shapes.scenes import DOMAINS
 from ..files import replacing
 from .demo import HALVES, Curve, DemoResult, Scores, both_halves
 

@@ -102,7 +102,7 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
     counts = np.sum([result['confusion'] for result in trained], axis=0)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     names = [row['name'] for row in trained[0]['per_class']]
-    title = f'{name}: confusion, percent of a class\'s videos'
+    title = f"{name}: confusion, percent of a class's videos"
     shown = np.arange(len(names))
     if len(names) > _MOST_CLASSES:
         wrong = share.sum(1) + share.sum(0) - 2 * share.diagonal()

@@ -63,7 +63,9 @@ class Recipe:
         if self.model is not None:
             other = read_config(BASES / 'models' / f'{self.model}.py').model
             cfg.model.backbone.foundation = other.backbone.foundation
-            cfg.model.data_preprocessor = other.data_preprocessor
+            cfg.model.pop('data_preprocessor', None)
+            if 'data_preprocessor' in other:
+                cfg.model.data_preprocessor = other.data_preprocessor
         cfg.merge_from_dict(dict(self.options))
         return cfg
 
@@ -113,7 +115,9 @@ def _of_shapes(protocol: str, shots: int | None) -> Recipe:
     if protocol == 'zero_shot':
         return Recipe(name, TINY)
     own = Path(read_config(TINY).model.descriptions)
-    return Recipe(name, TINY, options={'model.descriptions': str(own.with_name('descriptions.json'))})
+    return Recipe(
+        name, TINY, options={'model.descriptions': str(own.with_name('descriptions.json'))}
+    )
 
 
 def _like_shipped(protocol: str, data: str, dataset: str, model: str) -> Recipe:

@@ -117,7 +117,15 @@ def test_written_lists_read_back_and_leave_no_partial_file(tmp_path):
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['list.txt']
 
 
-ODD_NAMES = ['a\u2028b.mp4', 'a\x85b.mp4', 'a\x0bb.mp4', 'a\x0cb.mp4', 'a\x1eb.mp4', 'a\tb 1.mp4', '#1.mp4']
+ODD_NAMES = [
+    'a\u2028b.mp4',
+    'a\x85b.mp4',
+    'a\x0bb.mp4',
+    'a\x0cb.mp4',
+    'a\x1eb.mp4',
+    'a\tb 1.mp4',
+    '#1.mp4',
+]
 
 
 def test_odd_names_come_back_from_lists_csv_and_skip_lists(tmp_path):

@@ -82,7 +82,7 @@ def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
         AnnotationError: A name that would not be read back, naming it.
     """
     videos = list(videos)
-    bad = [f'{ascii(video.path)} ({why})' for video in videos if (why := unlistable(video.path))]
+    bad = [f'{video.path!a} ({why})' for video in videos if (why := unlistable(video.path))]
     if bad:
         raise AnnotationError(
             f'{path}: {len(bad)} names cannot stand in a list: {few(bad)}. Rename the files or '
@@ -209,9 +209,7 @@ def _text_rows(
             yield number, Video(line.strip(), -1)
 
 
-def _csv_rows(
-    text: str, source: Path, names: Sequence[str] | None
-) -> Iterator[tuple[int, Video]]:
+def _csv_rows(text: str, source: Path, names: Sequence[str] | None) -> Iterator[tuple[int, Video]]:
     reader = csv.reader(io.StringIO(text, newline=''))
     index = None if names is None else {name: position for position, name in enumerate(names)}
     columns = (0, 1)

@@ -60,7 +60,9 @@ def lists_of_folder(
     folders_of = _parts(root) or {'all': root}
     own = OwnLists({}, list(labels or ()))
     if len(folders_of) > 1:
-        own.remarks.append(f'{root}: its folders {" and ".join(folders_of)} are taken as the splits')
+        own.remarks.append(
+            f'{root}: its folders {" and ".join(folders_of)} are taken as the splits'
+        )
     # List -> (path relative to root, name of the class's folder).
     found: dict[str, list[tuple[str, str]]] = {}
     classes: dict[str, None] = {}
@@ -72,7 +74,7 @@ def lists_of_folder(
         for path, video in zip(paths, videos, strict=True):
             why = unlistable(path)
             if why:
-                own.remarks.append(f'left out: {ascii(path)}: {why}; rename it')
+                own.remarks.append(f'left out: {path!a}: {why}; rename it')
             else:
                 found[name].append((path, folders[video.label]))
     names = list(labels or ())
@@ -116,7 +118,7 @@ def _left_out(name: str, folders: Sequence[Path]) -> str:
         why += ' '.join(sorted(VIDEO_SUFFIXES))
     elif files:
         why = 'none of its videos can stand in a list'
-    return f'left out: class {ascii(name)}: {why}'
+    return f'left out: class {name!a}: {why}'
 
 
 def _say_absent(own: OwnLists) -> None:

@@ -90,7 +90,11 @@ def read_ucf101(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
     lists = {}
     for part in ('train', 'test'):
         path = _existing(Path(folder, f'{part}list{split:02d}.txt'))
-        names = [line.split()[0] for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
+        names = [
+            line.split()[0]
+            for line in path.read_text(encoding='utf-8').splitlines()
+            if line.strip()
+        ]
         lists[part] = _not_empty([Video(name, index[name.split('/')[0]]) for name in names], path)
     return lists
 

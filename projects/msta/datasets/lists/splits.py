@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from .annotations import AnnotationError, Video, few
-from .sources import ClassIndex, normalise
+from .sources import normalise
 
 # Kinetics-400 classes that Kinetics-600 renamed; with them, 220 classes of K600 are new.
 KINETICS600_RENAMED = {

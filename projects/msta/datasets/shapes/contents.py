@@ -20,7 +20,8 @@ from .classes import (
     spatial_descriptions,
     temporal_descriptions,
 )
-from .render import DOMAINS, render
+from .render import render
+from .scenes import DOMAINS
 
 SHOTS = (2, 4, 8, 16)
 SHOT_SEEDS = (1, 2, 3)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .classes import SHAPES, Action
-from .scenes import DOMAINS, Domain, Scene, Track, sample_scene
+from .scenes import Domain, Scene, Track, sample_scene
 
 _SUBPIXEL_BITS = 4
 
