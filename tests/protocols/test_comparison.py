@@ -11,9 +11,10 @@ from projects.msta import compat
 compat.apply()
 
 from projects.msta.commands import compare_methods, run_protocol  # noqa: E402
+from projects.msta.paths import CONFIGS  # noqa: E402
 from projects.msta.protocols import methods, search  # noqa: E402
 from projects.msta.protocols.comparison import pareto_front  # noqa: E402
-from projects.msta.protocols.definitions import CONFIGS, ProtocolError  # noqa: E402
+from projects.msta.protocols.definitions import ProtocolError  # noqa: E402
 from projects.msta.training.config import read_config  # noqa: E402
 from tests.protocols.conftest import read_report  # noqa: E402
 

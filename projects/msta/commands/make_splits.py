@@ -27,7 +27,7 @@ from ..datasets.lists.splits import (
 from ..labels import read_labels
 from .common import add_debug, run_tool
 
-_ABOUT = """Make lists of videos from official annotation files, and the protocols' splits from lists.
+_ABOUT = """Make lists of videos from official annotation files, and splits from lists.
 
 A list has `path label` lines; each command writes lists, class lists and splits.json, which records
 how they were made. The same arguments give the same files. See docs/data.md.

@@ -27,7 +27,8 @@ from projects.msta.datasets.shapes.contents import (
     annotation_lists,
 )
 from projects.msta.datasets.shapes.folder import drawing_processes, make_shapes, write_video
-from projects.msta.datasets.shapes.render import DOMAINS, render
+from projects.msta.datasets.shapes.render import render
+from projects.msta.datasets.shapes.scenes import DOMAINS
 from projects.msta.descriptions import read_descriptions
 from projects.msta.labels import read_labels
 from projects.msta.tokenizer import count_tokens
