@@ -1,13 +1,18 @@
-"""Read and write description files: one file of this project's, or the published pair."""
+"""Description files: this project's own form, and the published pair of files, index by class."""
 
+import json
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from projects.msta.descriptions.files import load_json
-from projects.msta.descriptions.schema import (
+from ..files import write_json
+from ..labels import humanize_label, read_labels
+from ..tokenizer import count_tokens
+from .schema import (
     FORMAT,
     DescriptionError,
     DescriptionFile,
@@ -15,12 +20,11 @@ from projects.msta.descriptions.schema import (
     DescriptionWarning,
     find_problems,
 )
-from projects.msta.files import write_json
-from projects.msta.labels import humanize_label, read_labels
-from projects.msta.tokenizer import count_tokens
 
 Source = str | Path | Sequence[str | Path]
 _SHOWN = 5
+_MANY = 10
+_NAMED = re.compile(r'A videos? of (.*?) generally involves the following step: ', re.IGNORECASE)
 _FORMATS = FORMAT.rstrip('0123456789')
 
 
@@ -66,6 +70,7 @@ def load_descriptions(source: Source, labels: Sequence[str]) -> Descriptions:
             f'{source[0]} holds the temporal descriptions and {source[1]} the spatial ones: '
             'give the spatial file first'
         )
+    _require_order(temporal, names, str(source[1]))
     return Descriptions(names=names, spatial=spatial, temporal=temporal)
 
 
@@ -87,7 +92,7 @@ def load_file(path: str | Path) -> Descriptions:
             'read it with that one, or generate it anew with tools/gen_descriptions.py'
         )
     if not isinstance(data, dict) or form != FORMAT:
-        raise DescriptionError(f'{path} is no description file: its "format" is not {FORMAT!r}')
+        raise DescriptionError(f'{path} is not a description file: its "format" is not {FORMAT!r}')
     try:
         return DescriptionFile.model_validate(data).unpack()
     except ValidationError as error:
@@ -132,6 +137,39 @@ def write_descriptions(path: str | Path, descriptions: Descriptions) -> None:
     write_json(path, packed, indent=1)
 
 
+def export_published(
+    descriptions: Descriptions, folder: str | Path, name: str
+) -> tuple[Path, Path]:
+    """Write ``<N>_s_description_<name>.json`` and ``<N>_t_description_<name>.json``.
+
+    Raises:
+        DescriptionError: no descriptions to write.
+    """
+    if not descriptions.names:
+        raise DescriptionError('there are no descriptions to export')
+    paths = []
+    for letter, column in (('s', descriptions.spatial), ('t', descriptions.temporal)):
+        path = Path(folder) / f'{len(column[0])}_{letter}_description_{name}.json'
+        write_json(path, {str(index): texts for index, texts in enumerate(column)}, indent=4)
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def load_json(path: str | Path, what: str = 'description file') -> Any:
+    """Parse a UTF-8 JSON file; repeated keys are an error, not a choice of the last.
+
+    Raises:
+        DescriptionError: no such file, or no JSON.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding='utf-8-sig')
+        return json.loads(text, object_pairs_hook=_unique_keys)
+    except FileNotFoundError:
+        raise DescriptionError(f'no {what} {str(path)!r}') from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DescriptionError(f'{path} cannot be read as JSON: {error}') from None
+
+
 def describe_source(source: Source) -> str:
     return str(source) if isinstance(source, (str, Path)) else ' + '.join(map(str, source))
 
@@ -145,6 +183,15 @@ def over_context(descriptions: Descriptions, context_length: int) -> list[tuple[
         for text in [*spatial, *temporal]
         if (tokens := count_tokens(text)) > context_length
     ]
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'key {twice!r} appears twice')
+    return result
 
 
 def _warn_over_context(descriptions: Descriptions, context_length: int, origin: str) -> None:
@@ -165,10 +212,10 @@ def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
     if len(exact) < len(found.names):
         twice = next(name for i, name in enumerate(found.names) if exact[name] != i)
         raise DescriptionError(f'{path}: class {twice!r} appears twice')
-    loose = {humanize_label(name).casefold(): index for name, index in exact.items()}
+    loose = {_folded(name): index for name, index in exact.items()}
     if len(loose) < len(exact):
         loose = {}
-    rows = [exact.get(name, loose.get(humanize_label(name).casefold())) for name in names]
+    rows = [exact.get(name, loose.get(_folded(name))) for name in names]
     missing = [repr(name) for name, row in zip(names, rows, strict=True) if row is None]
     if missing:
         raise DescriptionError(
@@ -182,6 +229,38 @@ def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
         temporal=[found.temporal[row] for row in chosen],
         meta=found.meta,
     )
+
+
+def _require_order(temporal: list[list[str]], names: list[str], path: str) -> None:
+    """Reject a label list in another order than the pair's, as far as its sentences tell.
+
+    They name the class, if often in other words; none of the authors' names another class.
+    """
+    labels = {_folded(name): index for index, name in enumerate(names)}
+    found = [
+        match and _folded(match[1]) for texts in temporal for match in map(_NAMED.match, texts[:1])
+    ]
+    wrong = [
+        f'class {index} {names[index]!r} is described as {names[labels[name]]!r}'
+        for index, name in enumerate(found)
+        if name in labels and labels[name] != index
+    ]
+    if wrong:
+        raise DescriptionError(
+            f'{path}: {_join(wrong)}: use the label list, in the order, the file was made for'
+        )
+    named = sum(name is not None for name in found)
+    if named >= _MANY and not any(name in labels for name in found):
+        warnings.warn(
+            f'{path}: none of its {named} sentences names its class as the label list does '
+            f'({found[0]!r} for {names[0]!r}): is it the list the file was made for?',
+            DescriptionWarning,
+            stacklevel=4,
+        )
+
+
+def _folded(name: str) -> str:
+    return humanize_label(name).casefold()
 
 
 def _looks_temporal(column: list[list[str]]) -> bool:

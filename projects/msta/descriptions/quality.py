@@ -2,9 +2,9 @@
 
 import re
 
-from projects.msta.descriptions.answer import AnswerError, bare_phrase, parse_answer
-from projects.msta.descriptions.forms import KINDS, Demand, Kind
-from projects.msta.tokenizer import count_tokens
+from ..tokenizer import count_tokens
+from .answer import AnswerError, bare_phrase, parse_answer
+from .forms import KINDS, Demand, Kind
 
 NEAR_DUPLICATE_OVERLAP = 0.8
 
@@ -46,12 +46,12 @@ def judge(text: str, finish_reason: str | None, demand: Demand) -> dict[Kind, li
 
     Args:
         text: the raw answer.
-        finish_reason: what the endpoint said ended it; ``length`` means that it was cut off.
+        finish_reason: what the endpoint said ended it, see ``was_cut_off``.
 
     Raises:
         AnswerError: with every reason found, as the next request quotes them.
     """
-    if finish_reason == 'length':
+    if was_cut_off(finish_reason):
         raise AnswerError(['the answer was cut off before its end: be brief'])
     if finish_reason == 'content_filter':
         raise AnswerError(["the endpoint's content filter removed the answer"])
@@ -82,6 +82,11 @@ def judge(text: str, finish_reason: str | None, demand: Demand) -> dict[Kind, li
     return {kind: [demand.sentence(kind, phrase) for phrase in phrases[kind]] for kind in KINDS}
 
 
+def was_cut_off(finish_reason: str | None) -> bool:
+    """Whether an answer ended at a limit of tokens, in the words of OpenAI, Mistral or Gemini."""
+    return f'{finish_reason}'.lower() in ('length', 'max_tokens', 'model_length')
+
+
 def similar(first: str, second: str) -> bool:
     """Whether two descriptions say nearly the same: whether they share most of their word stems.
 
@@ -95,9 +100,9 @@ def similar(first: str, second: str) -> bool:
 
 
 def find_debris(phrase: str) -> str | None:
-    """Return what in a phrase is no description at all, if anything."""
+    """Return what makes a phrase something else than a description, if anything."""
     if _META.search(phrase):
-        return 'talks about the task instead of describing the action'
+        return 'talks about the task instead of describing'
     if _MARKUP.search(phrase):
         return 'holds markup or a placeholder'
     if _SENTENCE_BREAK.search(phrase):
@@ -128,7 +133,7 @@ def _phrase_problem(phrase: str, kind: Kind, demand: Demand) -> str | None:
     if len(words) < 2:
         return 'is a single word'
     if set(words) - _LIGHT <= set(_words(demand.name)):
-        return 'merely repeats the name of the action'
+        return 'merely repeats the name of the class'
     tokens = count_tokens(demand.sentence(kind, phrase))
     if tokens > demand.context:
         return (

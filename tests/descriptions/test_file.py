@@ -142,6 +142,34 @@ def test_swapped_files_are_noticed(tmp_path):
     assert read_descriptions(pair[::-1], ['x']).temporal == [[step]]
 
 
+STEP = 'A video of {} generally involves the following step: y, which is a sub-step.'
+
+
+def test_a_pair_for_a_list_in_another_order_is_refused(tmp_path):
+    """By index alone every class would get another one's descriptions, without a word."""
+    spatial = [[f'A video about look {i}.'] for i in range(3)]
+    temporal = [
+        [STEP.format(name)] for name in ('abseiling', 'drumming in air', 'apply eye makeup')
+    ]
+    pair = write_pair(tmp_path, spatial, temporal)
+    assert read_descriptions(pair, NAMES).temporal == temporal
+    with pytest.raises(
+        DescriptionError,
+        match="class 0 'ApplyEyeMakeup' is described as 'abseiling'; class 2 'abseiling'",
+    ):
+        read_descriptions(pair, NAMES[::-1])
+
+
+def test_a_pair_for_another_list_of_the_same_length_is_noticed(tmp_path):
+    names = [f'number {i}' for i in range(12)]
+    pair = write_pair(tmp_path, [['a look']] * 12, [[STEP.format(name)] for name in names])
+    with pytest.warns(DescriptionWarning, match='none of its 12 sentences names its class'):
+        read_descriptions(pair, [f'class {i}' for i in range(12)])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        read_descriptions(pair, [*names[:11], 'another'])
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -149,7 +177,7 @@ def test_swapped_files_are_noticed(tmp_path):
         ('{"0": ["a"], "0": ["b"]}', "key '0' appears twice"),
         ('[' * 100_000, 'cannot be read as JSON'),
         ('{"0": ["a"]}', 'one half of the published form'),
-        ('[]', 'no description file'),
+        ('[]', 'is not a description file'),
         ('{"format": "msta-descriptions-2"}', 'another version'),
         ('{"format": "msta-descriptions-1", "classes": [{"name": "a"}]}', r'classes\.0\.spatial'),
     ],

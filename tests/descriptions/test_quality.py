@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from projects.msta.descriptions.answer import AnswerError, bare_phrase
 from projects.msta.descriptions.forms import KINDS, STYLES, Demand
-from projects.msta.descriptions.gate import judge, similar
+from projects.msta.descriptions.quality import judge, similar
 from projects.msta.tokenizer import count_tokens
 from tests.descriptions.answers import CONTENT_FAULTS, good_phrases, spoil
 
@@ -46,7 +46,9 @@ def test_free_sentences_are_kept_as_sentences():
     }
 
 
-@pytest.mark.parametrize('kind', ['fenced', 'thinking', 'numbered', 'sentences', 'extra keys'])
+@pytest.mark.parametrize(
+    'kind', ['fenced', 'thinking', 'end mark', 'channels', 'numbered', 'sentences', 'extra keys']
+)
 def test_wrapping_is_taken_off(kind):
     plain = judge(spoil(None, DEMAND.name, 2), 'stop', DEMAND)
     assert judge(spoil(kind, DEMAND.name, 2), 'stop', DEMAND) == plain
@@ -76,7 +78,10 @@ def test_every_fault_is_turned_down(kind, num):
         ),
         ({'spatial': ['a red cup', 'the cup, red']}, 'says the same'),
         ({'spatial': ['a red cup', 'applying the eye makeup']}, None),
-        ({'spatial': ['a red cup', 'an apply eye makeup video']}, 'merely repeats the name'),
+        (
+            {'spatial': ['a red cup', 'an apply eye makeup video']},
+            'merely repeats the name',
+        ),
         ({'spatial': ['a red cup', '**bold** cup on table']}, 'markup'),
         ({'spatial': ['a red cup', 'a cup... on a table']}, 'markup'),
         ({'spatial': ['a red cup', '{name} on a table']}, 'markup'),
