@@ -12,15 +12,9 @@ from pathlib import Path
 import openai  # noqa: F401 - once here, not in each fork
 import pytest
 
-<<<<<<< HEAD
-from projects.msta.commands import train as train_tool
-from projects.msta.descriptions import Descriptions, cache, cli, write_descriptions
-=======
-from projects.msta.commands import common as tools_cli
 from projects.msta.commands import gen_descriptions
+from projects.msta.commands import train as train_tool
 from projects.msta.descriptions import Descriptions, cache, write_descriptions
-from projects.msta.training import launch
->>>>>>> main
 from tests.chaos.processes import Course, in_child
 from tests.descriptions.conftest import KEY, start_tool
 from tests.descriptions.server import LanguageModelServer
