@@ -281,6 +281,18 @@ def test_color_jitter_is_one_draw_a_clip():
     assert 210 < changed < 270
 
 
+def test_color_jitter_may_be_drawn_for_each_frame_with_p_for_the_clip():
+    set_random_seed(0)
+    frames = [np.full((4, 4, 3), (200, 90, 30), np.uint8) for _ in range(8)]
+    changed = []
+    for _ in range(40):
+        imgs = ClipColorJitter(0.5, per_frame=True).transform(dict(imgs=list(frames)))['imgs']
+        kinds = {tuple(img[0, 0].tolist()) for img in imgs}
+        assert len(kinds) == 8 or kinds == {(200, 90, 30)}
+        changed.append(len(kinds) == 8)
+    assert 10 < sum(changed) < 30
+
+
 @pytest.mark.parametrize('hue', [-0.5, -0.1, 0.1, 0.5])
 def test_hue_turns_the_colour_circle(hue):
     img = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)

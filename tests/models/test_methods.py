@@ -198,5 +198,5 @@ def test_merged_weights_do_not_outlive_training_or_loading(make, batch):
 
 @pytest.mark.parametrize('name', sorted(set(METHODS) - set(CHANGE_WEIGHTS)))
 def test_methods_that_add_layers_are_not_merged(make, name):
-    with pytest.raises(AdapterError, match=f'{name} is no change of the weights'):
+    with pytest.raises(AdapterError, match=f'{name} does not change the weights'):
         make(name).backbone.merge_adapter()

@@ -1,7 +1,5 @@
 """The recognizer as MMAction2 uses it, and what training does and does not change."""
 
-import json
-
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -18,18 +16,6 @@ def step(model, batch, steps=3, lr=1e-2):
     wrapper = OptimWrapper(torch.optim.AdamW(trained, lr=lr))
     model.train()
     return [model.train_step(batch, wrapper) for _ in range(steps)]
-
-
-@pytest.fixture
-def descriptions(tmp_path):
-    """The published two-file form."""
-    pair = []
-    for letter in 'st':
-        path = tmp_path / f'2_{letter}_description.json'
-        entries = {str(i): [f'{letter} one {n}', f'{letter} two {n}'] for i, n in enumerate(LABELS)}
-        path.write_text(json.dumps(entries))
-        pair.append(str(path))
-    return pair
 
 
 def test_train_step_lowers_the_loss_and_leaves_the_frozen_part_alone(build, batch, descriptions):

@@ -107,6 +107,9 @@ class ClipColorJitter(ColorJitter):
         contrast: the same for contrast.
         saturation: the same for saturation.
         hue: largest shift of the hue, as a fraction of the colour circle.
+        per_frame: draw the changes anew for each frame of a clip, as the code that MSTA descends
+            from does (ViFi-CLIP, ``datasets/pipeline.py``, ``ColorJitter``: only ``p`` is drawn
+            once for all frames). An option for comparisons with it: colours then flicker.
     """
 
     def __init__(
@@ -116,9 +119,11 @@ class ClipColorJitter(ColorJitter):
         contrast: float = 0.4,
         saturation: float = 0.2,
         hue: float = 0.1,
+        per_frame: bool = False,
     ) -> None:
         super().__init__(brightness, contrast, saturation, hue)
         self.p = _check_probability(p)
+        self.per_frame = per_frame
 
     @staticmethod
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -131,10 +136,12 @@ class ClipColorJitter(ColorJitter):
         imgs = list(results['imgs'])
         for clip in _clips(results):
             if random.random() < self.p:
-                self.fn_idx = random.sample(range(4), 4)
-                imgs[clip] = super().transform({'imgs': imgs[clip]})['imgs']
+                frames = [slice(i, i + 1) for i in range(clip.start, clip.stop)]
+                for part in frames if self.per_frame else [clip]:
+                    self.fn_idx = random.sample(range(4), 4)
+                    imgs[part] = super().transform({'imgs': imgs[part]})['imgs']
         results['imgs'] = imgs
         return results
 
     def __repr__(self) -> str:
-        return f'{super().__repr__()[:-1]}, p={self.p})'
+        return f'{super().__repr__()[:-1]}, p={self.p}, per_frame={self.per_frame})'

@@ -52,7 +52,7 @@ def _labels_of(info: dict[str, Any]) -> Iterable[int]:
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Compare each data set's labels with the model's ``labels`` before it is used.
+    """A comparison of each data set's labels with the model's ``labels`` before it is used.
 
     A model without ``labels`` is left unchecked.
     """

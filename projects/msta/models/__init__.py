@@ -1,7 +1,8 @@
 """The MMAction2 components: recognizer, adapter backbone and consistency head."""
 
+from .belonging import CheckpointError
 from .consistency_head import ConsistencyHead
-from .msta_backbone import CheckpointError, MSTABackbone
+from .msta_backbone import MSTABackbone
 from .msta_recognizer import MSTARecognizer
 
 __all__ = ['CheckpointError', 'ConsistencyHead', 'MSTABackbone', 'MSTARecognizer']

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
+from .. import compat
 from .config import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def running(cfg: Config) -> Iterator[Runner]:
 
     use_foundation(cfg)
     _join_processes(cfg)
-    _format_once()
+    compat.format_config_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     try:
         yield runner
@@ -98,29 +99,3 @@ def _leave_processes() -> None:
 
     torch.distributed.destroy_process_group()
     gc.collect()
-
-
-class _Once:
-    """MMEngine's ``FormatCode``, which keeps what it laid out last.
-
-    A Runner has its config laid out as Python some five times, and again at each checkpoint; yapf
-    takes a second or two each time.
-    """
-
-    def __init__(self, lay_out: Callable[..., tuple[str, bool]]) -> None:
-        self.lay_out = lay_out
-        self.asked: tuple[str, str] | None = None
-        self.given = ('', False)
-
-    def __call__(self, text: str, **options: Any) -> tuple[str, bool]:
-        if self.asked != (text, repr(options)):
-            self.given = self.lay_out(text, **options)
-            self.asked = text, repr(options)
-        return self.given
-
-
-def _format_once() -> None:
-    from mmengine.config import config
-
-    if not isinstance(config.FormatCode, _Once):
-        config.FormatCode = _Once(config.FormatCode)
