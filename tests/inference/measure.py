@@ -184,7 +184,7 @@ def measure_export(folder, given):
 
 
 def measure_readers(folder, given):
-    """The same whole video as one window of a stream (OpenCV) and as a file (decord)."""
+    """The same whole video as one window and as a file."""
     differences = []
     with MSTAInferencer(device='cpu') as made:
         for path in videos_of(folder, given):
@@ -197,7 +197,7 @@ def measure_readers(folder, given):
             scores = np.zeros(len(order))
             scores[[order[label] for label in cell.labels]] = cell.probabilities
             differences.append(float(np.abs(scores - result.scores).max()))
-    print(f'readers: {len(differences)} videos, probabilities by OpenCV and decord differ by '
+    print(f'readers: {len(differences)} videos, files and single windows differ by '
           f'{np.median(differences):.1e} (median), {max(differences):.1e} at most')  # fmt: skip
 
 

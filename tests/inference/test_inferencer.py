@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import decord
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,7 @@ from projects.msta.apis import MSTAInferencer, Rejection
 from projects.msta.labels import LabelError
 from projects.msta.models import CheckpointError
 from projects.msta.training.config import ConfigError
+from tests.kinds import decode_in_order
 from tests.models.conftest import LABELS
 from tests.videos import ODD_FILES
 
@@ -30,7 +30,7 @@ def videos(tiny):
 
 
 def frames_of(path):
-    return decord.VideoReader(path).get_batch(range(len(decord.VideoReader(path)))).asnumpy()
+    return np.stack(decode_in_order(path))
 
 
 def test_scores_equal_those_of_the_test_tool(tiny, inferencer, tmp_path):

@@ -32,7 +32,7 @@ model = dict(
     descriptions='{folder}/descriptions.json',
 )
 train_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),
@@ -40,7 +40,7 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4, num_clips=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),

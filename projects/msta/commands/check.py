@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         if args.no_decode:
 
             def there(video: Video, root: Path = root) -> bool:
-                return video_file(root / video.path).is_file()
+                return video_file(root / video.path).exists()
 
             probes[name] = [
                 Probe(v.path, *(() if there(v) else ('missing', 'file not found'))) for v in videos
@@ -134,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
                 root, paths, args.frames, args.workers, args.limit_sec, journals[name]
             )
         problems += check_probes(name, probes[name], 0 if args.no_decode else args.frames)
-        files[name] = {p.path: video_file(root / p.path) for p in probes[name] if not p.reason}
+        found = {p.path: video_file(root / p.path) for p in probes[name] if not p.reason}
+        files[name] = {path: file for path, file in found.items() if file.is_file()}
         problems += check_copies(name, files[name])
     if args.seen is not None:
         if labels is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import io
 import os
 import re
 import sys
@@ -93,10 +93,7 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
         action, debug = (lambda: (unbound(given), 0)[1]), bool(vars(given).get('debug'))
     debug = bool(debug) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows \u2026 instead of ending the program.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+    print_any_name()
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -115,6 +112,13 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
         print(f'error: {message}', file=sys.stderr)
         return 2
     return status
+
+
+def print_any_name() -> None:
+    """Let file names be printed whose bytes are no text in the terminal's encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def explain(error: Exception) -> str | None:

@@ -20,7 +20,7 @@ from ..inference.inferencer import MSTAInferencer
 from ..inference.long_videos import analyse
 from ..inference.pictures import heat
 from ..inference.sources import Source
-from ..inference.streams import CaptureStream
+from ..inference.streams import FileStream
 from ..labels import LabelError, read_labels
 
 INSTALL = 'pip install -r requirements/app.txt'
@@ -112,7 +112,7 @@ def check_video(path: str, limits: Limits) -> float:
     if size > limits.megabytes:
         raise AppError(f'{size:.0f} MB are too much: at most {limits.megabytes} MB here.')
     try:
-        stream = CaptureStream(path)
+        stream = FileStream(path)
     except VideoDecodeError as error:
         raise AppError(_without_path(str(error), path)) from error
     seconds = stream.total / stream.fps
@@ -162,7 +162,7 @@ def preview(video: str | None) -> np.ndarray | None:
     if not video:
         return None
     try:
-        stream = CaptureStream(video)
+        stream = FileStream(video)
     except VideoDecodeError:
         return None
     try:

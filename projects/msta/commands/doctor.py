@@ -24,6 +24,7 @@ from .common import add_debug, run_tool
 
 REQUIREMENTS = ROOT / 'requirements.txt'
 INSTALL = 'pip install -r requirements.txt'
+_REINSTALL = 'pip install --force-reinstall --no-deps av opencv-python opencv-contrib-python'
 
 # Packages that another one may stand for: the same modules, the same version.
 _ALTERNATIVES = {'mmcv-lite': 'mmcv'}
@@ -161,10 +162,13 @@ def check_device() -> Iterator[Finding]:
 
 
 def check_video() -> Iterator[Finding]:
-    """Write a clip, read it back with decord, and compare."""
+    """Write a clip, read it back as training does, and compare."""
+    import av
     import cv2
-    import decord
     import numpy as np
+
+    from ..datasets.decoding import VideoDecodeError, close_process
+    from ..datasets.readers import IsolatedReader
 
     frames, height, width = 12, 48, 64
     with tempfile.TemporaryDirectory() as folder:
@@ -173,22 +177,25 @@ def check_video() -> Iterator[Finding]:
         for index in range(frames):
             writer.write(np.full((height, width, 3), 20 * index, np.uint8))
         writer.release()
-        reader = decord.VideoReader(path)
-        read = reader.get_batch(range(len(reader))).asnumpy()
-        del reader
+        try:
+            reader = IsolatedReader(path)
+            read = reader.get_batch(range(len(reader))).asnumpy()
+        except (RuntimeError, VideoDecodeError) as error:
+            yield Finding('broken', f'a generated mp4 cannot be read: {error}', _REINSTALL)
+            return
+        finally:
+            close_process()
     expected = 20.0 * np.arange(frames)
     # mp4v loses a few grey levels at most on flat frames.
     if read.shape == (frames, height, width, 3) and np.allclose(
         read.mean((1, 2, 3)), expected, atol=6
     ):
-        yield Finding(
-            'ok', f'decord {decord.__version__} decodes a generated mp4 ({frames} frames)'
-        )
+        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({frames} frames)')
     else:
         yield Finding(
             'broken',
-            f'decord gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
-            'pip install --force-reinstall --no-deps decord opencv-python opencv-contrib-python',
+            f'PyAV gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
+            _REINSTALL,
         )
 
 

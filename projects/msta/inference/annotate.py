@@ -10,7 +10,7 @@ import numpy as np
 
 from .results import write_whole
 from .segments import Cell, Timeline
-from .streams import CaptureStream, StreamError
+from .streams import FileStream, FrameStream, StreamError, at_constant_rate
 
 _SHADE = 0.35
 _BAR_BGR = (200, 160, 60)
@@ -35,7 +35,7 @@ def write_annotated_video(
         raise ValueError(f'{path}: the annotated video would overwrite the video itself')
 
     def write(temporary: Path) -> None:
-        stream = CaptureStream(timeline.video)
+        stream = FileStream(timeline.video)
         try:
             _copy(stream, timeline, temporary, bars, max_side, progress)
         finally:
@@ -45,7 +45,7 @@ def write_annotated_video(
 
 
 def _copy(
-    stream: CaptureStream,
+    stream: FrameStream,
     timeline: Timeline,
     path: Path,
     bars: int,
@@ -53,14 +53,13 @@ def _copy(
     progress: Callable[[float], None] | None,
 ) -> None:
     writer: cv2.VideoWriter | None = None
-    cells, index = iter(timeline.cells), 0
+    cells = iter(timeline.cells)
     cell = next(cells)
     try:
-        while stream.grab():
-            seconds = index / stream.fps
+        for seconds, frame in at_constant_rate(stream):
             while seconds >= cell.end_sec and (following := next(cells, None)) is not None:
                 cell = following
-            image = _fit(stream.frame()[..., ::-1], max_side)
+            image = _fit(frame[..., ::-1], max_side)
             if writer is None:
                 size = (image.shape[1], image.shape[0])
                 codec = cv2.VideoWriter.fourcc(*'mp4v')
@@ -68,7 +67,6 @@ def _copy(
                 if not writer.isOpened():
                     raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
             writer.write(draw_cell(image, cell, bars))
-            index += 1
             if progress is not None:
                 progress(seconds)
     finally:

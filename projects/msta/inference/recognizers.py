@@ -135,7 +135,7 @@ def make_config(
             dict(type='CenterCrop', crop_size=side),
         ]
     pipeline = [
-        dict(type='MSTADecordInit'),
+        dict(type='MSTAVideoInit'),
         dict(type='UniformSample', clip_len=arch.num_frames, test_mode=True),
         dict(type='DecordDecode'),
         *views,

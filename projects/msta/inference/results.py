@@ -135,5 +135,9 @@ def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 file, whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8', newline=''))
+    r"""Write a UTF-8 file, whole or not at all.
+
+    Bytes of a file name that are no UTF-8 are written as ``\udc..``, which JSON reads back.
+    """
+    data = text.encode('utf-8', 'backslashreplace')
+    write_whole(path, lambda temporary: temporary.write_bytes(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..datasets.decoding import VideoDecodeError, check_file
+from ..datasets.decoding import DecodeProcess
+from ..datasets.readers import IsolatedReader
 from .sources import ARRAY_FPS
 
 _LIMIT_MSEC = 30_000
@@ -22,13 +24,15 @@ class StreamError(RuntimeError):
 class FrameStream:
     """Frames in order, converted only where they are asked for.
 
-    ``fps`` is frames a second, ``total`` the number of frames that the container claims (0 where
-    it is unknown), ``live`` whether there is no end to wait for.
+    ``fps`` is frames a second, ``total`` the number of frames (0 where it is unknown), ``live``
+    whether there is no end to wait for. ``times`` are when frames are shown, in seconds since the
+    first, where each has a time stamp; otherwise they follow each other at ``fps``.
     """
 
     fps: float
     total: int
     live: bool
+    times: np.ndarray | None = None
 
     def __init__(self, name: str, fps: float, total: int, live: bool) -> None:
         self.name, self.fps, self.total, self.live = name, fps, total, live
@@ -45,16 +49,43 @@ class FrameStream:
         """Let go of the source."""
 
 
-class CaptureStream(FrameStream):
-    """A file, ``rtsp://`` or other address, or a camera's number, through OpenCV."""
+class FileStream(FrameStream):
+    """A video file or a folder of images, by the one reader, in a decoding process of its own.
 
-    def __init__(self, source: str | Path | int) -> None:
+    Only frames that are asked for leave that process. ``limit_sec`` is how long it may take without
+    getting on.
+    """
+
+    def __init__(self, path: str | Path, limit_sec: float = 60.0) -> None:
+        text = str(path)
+        self._process = DecodeProcess()
+        try:
+            self._reader = IsolatedReader(
+                text, limit_sec, threads=0, patient=True, process=self._process
+            )
+            self.times = self._reader.times
+        except BaseException:
+            self._process.close()
+            raise
+        super().__init__(text, self._reader.get_avg_fps(), len(self._reader), False)
+        self._index = -1
+
+    def grab(self) -> bool:
+        self._index += 1
+        return self._index < self.total
+
+    def frame(self) -> np.ndarray:
+        return self._reader.get_batch([self._index]).asnumpy()[0]
+
+    def close(self) -> None:
+        self._process.close()
+
+
+class CaptureStream(FrameStream):
+    """``rtsp://`` or another address, or a camera's number, through OpenCV."""
+
+    def __init__(self, source: str | int) -> None:
         text = str(source)
-        live = isinstance(source, int) or '://' in text
-        if not live:
-            check_file(text)
-            if not Path(text).is_file():  # it could be waited for without end
-                raise VideoDecodeError(text, 'other', 'a pipe or a device, not a file')
         if isinstance(source, int):
             self._capture = cv2.VideoCapture(source)
         else:
@@ -66,13 +97,10 @@ class CaptureStream(FrameStream):
             ]
             self._capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
-            if not live:
-                raise VideoDecodeError(text, 'unreadable')
             what = f'camera {source}' if isinstance(source, int) else text
             raise StreamError(f'{what}: cannot be opened as a video stream')
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        total = 0 if live else int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        super().__init__(text, fps if 0 < fps < 1000 else ARRAY_FPS, max(total, 0), live)
+        super().__init__(text, fps if 0 < fps < 1000 else ARRAY_FPS, 0, True)
 
     def grab(self) -> bool:
         return self._capture.grab()
@@ -114,6 +142,23 @@ class IteratorStream(FrameStream):
         return self._current
 
 
+def at_constant_rate(stream: FrameStream) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds and frames at a stream's mean rate: each the one shown at the middle of its time."""
+    number, fps, times = 0, stream.fps, stream.times
+    for index in itertools.count():
+        if not stream.grab():
+            return
+        if times is None or index + 1 == len(times):
+            end_sec = (max(number, index) + 1) / fps
+        else:
+            end_sec = float(times[index + 1])
+        shown = None
+        while (number + 0.5) / fps < end_sec:
+            shown = stream.frame() if shown is None else shown
+            yield number / fps, shown
+            number += 1
+
+
 def open_stream(source: Any, fps: float | None = None) -> FrameStream:
     """A path or address, a camera's number, an array, or an iterator of frames -> its stream.
 
@@ -121,8 +166,10 @@ def open_stream(source: Any, fps: float | None = None) -> FrameStream:
     """
     if isinstance(source, FrameStream):
         return source
-    if isinstance(source, (str, Path, int)):
+    if isinstance(source, int) or (isinstance(source, str) and '://' in source):
         return CaptureStream(source)
+    if isinstance(source, (str, Path)):
+        return FileStream(source)
     return IteratorStream(source, fps or ARRAY_FPS)
 
 

@@ -26,6 +26,7 @@ _PACKAGES = (
     'mmcv',
     'mmaction2',
     'numpy',
+    'av',
     'decord',
 )
 # Where things lie and how fast they are read is no part of a recipe.

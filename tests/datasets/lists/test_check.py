@@ -134,21 +134,23 @@ def test_every_odd_file_is_reported(tmp_path):
         'cut50.mp4': 'unreadable',
         'cut90.mp4': 'unreadable',
         'fast50.mp4': 'damaged',
-        'fast90.mp4': 'damaged',
-        'cut10.ts': 'damaged',
-        'damaged.mp4': 'damaged',
-        'frames.mp4': 'damaged',
+        'cut50.avi': 'damaged',
+        'frames.mp4': 'no_frames',
         'audio.mp4': 'no_video',
         'hung.mp4': 'timeout',
         'not there.mp4': 'missing',
     }
+    damaged = {p['path']: p['detail'] for p in report['problems'] if p['kind'] == 'damaged_frames'}
+    assert set(damaged) == {'fast90.mp4', 'damaged.mp4', 'cut90.ts'}
+    assert '25% of its frames' in damaged['fast90.mp4']  # 6 of 24
+    assert '38% of its frames' in damaged['damaged.mp4']  # 18 of 48
     notes = {p['path'] for p in report['problems'] if p['kind'] == 'few_frames'}
     assert {'one.mp4', 'three.mp4'} <= notes
     assert report['ok'] is False
     assert report['lists']['list'] == {
         'expected': len(names),
-        'decoded': len(names) - 13,
-        'failed': 13,
+        'decoded': len(names) - 11,
+        'failed': 11,
         'classes': 1,
     }
     skipped = [line.split('\t')[0] for line in (tmp_path / 'skip.txt').read_text().splitlines()]

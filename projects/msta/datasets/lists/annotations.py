@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ...files import write_text
 from ...labels import read_labels
+from ..images import IMAGE_SUFFIXES
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
-    '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts',
-    '.ogv', '.ts', '.webm', '.wmv',
+    '.3gp', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
+    '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv',
 ])
 # fmt: on
 
@@ -92,9 +93,7 @@ def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
 
 
 def unlistable(name: str) -> str:
-    """Why a name cannot stand in a list, which is UTF-8 text with a line for each; '' if it can."""
-    if not name.isprintable() and any('\ud800' <= letter <= '\udfff' for letter in name):
-        return 'not UTF-8'
+    """Why a name cannot stand in a list, which has a line for each; '' if it can."""
     if '\n' in name or '\r' in name:
         return 'a line break in it'
     if name != name.strip():
@@ -139,13 +138,16 @@ def scan_folder(
         )
     videos = []
     for label, name in enumerate(names):
-        files = sorted(
-            Path(parent, file).relative_to(root).as_posix()
-            for parent, _, found in os.walk(root / name, followlinks=True)
-            for file in found
-            if Path(file).suffix.lower() in VIDEO_SUFFIXES
-        )
-        videos += [Video(file, label) for file in files]
+        files = []
+        for parent, _, found in os.walk(root / name, followlinks=True):
+            suffixes = {Path(file).suffix.lower() for file in found}
+            if suffixes & IMAGE_SUFFIXES and Path(parent) != root / name:
+                files.append(Path(parent))  # a video as a folder of images
+            else:
+                files += [
+                    Path(parent, f) for f in found if Path(f).suffix.lower() in VIDEO_SUFFIXES
+                ]
+        videos += [Video(f, label) for f in sorted(p.relative_to(root).as_posix() for p in files)]
     if not videos:
         raise AnnotationError(
             f'{root}: no videos in it. Put the videos of each class into a folder of its name: '
@@ -185,10 +187,11 @@ def _is_class_folder(entry: Path) -> bool:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not UTF-8 text ({error.reason})') from error
+    data = path.read_bytes()
+    if b'\x00' in data:
+        raise AnnotationError(f'{path}: not UTF-8 text, it holds NUL bytes')
+    # Names of files are bytes to the system: what is not UTF-8 stays as it is.
+    return data.decode('utf-8-sig', 'surrogateescape')
 
 
 def _text_rows(

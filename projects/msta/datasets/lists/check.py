@@ -211,11 +211,23 @@ def _digest(path: Path) -> str:
 
 
 def check_probes(name: str, probes: Sequence[Probe], num_frames: int) -> list[Problem]:
-    """Unreadable videos, and those with fewer frames than a clip asks for."""
+    """Unreadable and damaged videos, and those with fewer frames than a clip asks for."""
     problems = [
         Problem(probe.reason, 'error', name, f'{probe.path}: {probe.detail}', probe.path)
         for probe in probes
         if probe.reason
+    ]
+    problems += [
+        Problem(
+            'damaged_frames',
+            'warning',
+            name,
+            f'{probe.path}: {max(0.01, probe.damaged):.0%} of its frames are missing or '
+            'damaged: the decoder reports errors in them, or in what they build on',
+            probe.path,
+        )
+        for probe in probes
+        if probe.damaged
     ]
     problems += [
         Problem(

@@ -1,4 +1,4 @@
-"""Decode a few frames of every video, in parallel, with progress; can be resumed. No torch."""
+"""Decode every video, in parallel, with progress; can be resumed. No torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from .annotations import video_file
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels."""
+    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
+
+    ``damaged`` is the share of its pictures that are missing, or that came with an error of the
+    decoder or after one.
+    """
 
     path: str
     reason: str = ''
@@ -25,19 +29,21 @@ class Probe:
     num_frames: int = 0
     height: int = 0
     width: int = 0
+    damaged: float = 0.0
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
-    """Read `num_frames` frames at equal distances, as a test clip would."""
+    """Decode everything, then read `num_frames` frames at equal distances, as a test clip would."""
     try:
-        reader = IsolatedReader(str(video_file(root / path)), limit_sec)
+        file = str(video_file(root / path))
+        reader = IsolatedReader(file, limit_sec, patient=True, whole=True)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
         height, width = reader.get_batch(indices).asnumpy().shape[1:3]
     except VideoDecodeError as error:
         detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
         return Probe(path, error.reason, detail)
-    return Probe(path, num_frames=total, height=height, width=width)
+    return Probe(path, num_frames=total, height=height, width=width, damaged=reader.damaged_share)
 
 
 def probe_videos(
@@ -56,7 +62,7 @@ def probe_videos(
         paths: videos; one that is listed twice is read once.
         num_frames: frames to decode of each.
         workers: decoding processes at a time.
-        limit_sec: the longest that one may take.
+        limit_sec: the longest that one may take without getting on.
         journal: file that keeps results as they come: after an interruption, what it holds is not
             probed again, unless size or time of the file changed. The caller removes it.
         quiet: show no progress.
@@ -98,7 +104,7 @@ def _write_journal(journal: Path, root: Path, num_frames: int, probe: Probe) -> 
 def _read_journal(journal: Path | None, root: Path, num_frames: int) -> dict[str, Probe]:
     done = {}
     if journal is not None and journal.is_file():
-        for line in journal.read_text(encoding='utf-8').splitlines():
+        for line in journal.read_text(encoding='utf-8').split('\n'):
             try:
                 entry = json.loads(line)
                 stamp = entry.pop('stamp')
