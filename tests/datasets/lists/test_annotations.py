@@ -163,6 +163,7 @@ def test_odd_names_come_back_from_lists_csv_and_skip_lists(tmp_path):
         'w', newline='', encoding='utf-8', errors='surrogateescape'
     ) as file:
         csv.writer(file).writerows([(name, k) for k, name in enumerate([*ODD_NAMES, 'a\nb.mp4'])])
+    names = [*ODD_NAMES, 'a\nb.mp4']
     found = read_annotations(tmp_path / 'list.csv')
     assert found == [Video(name, k) for k, name in enumerate(names)]
 
