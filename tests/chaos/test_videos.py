@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from projects.msta.commands import check as check_tool
 from projects.msta.commands import infer as infer_tool
 from projects.msta.commands import test as test_tool
 from projects.msta.commands import train as train_tool
@@ -17,7 +18,6 @@ from projects.msta.datasets.readers import IsolatedReader
 from tests.chaos.processes import Course, in_child
 from tests.datasets.test_readers import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
-from tools.data import check as check_tool
 
 GOOD = 3
 LIMIT_SEC = 6.0

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from projects.msta.commands.demo import CONFIG, Demo, DemoResult, Scores, report, save_result
-from projects.msta.commands.demo_plot import draw
 from projects.msta.datasets.shapes.folder import Recipe
+from projects.msta.protocols.demo import CONFIG, Demo, DemoResult, Scores, report, save_result
+from projects.msta.protocols.demo_plot import draw
 from projects.msta.training import launch
 
 RECIPE = Recipe(train_per_class=16, test_per_class=2)

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..datasets.shapes.classes import NOVEL_ACTIONS
-from ..datasets.shapes.render import DOMAINS, render
-from ..inference.results import write_whole
-from .demo import HALVES, Curve, DemoResult, Scores, harmonic_mean
+from ..datasets.shapes.render import render
+from ..datasets.shapes.scenes import DOMAINS
+from ..files import replacing
+from .demo import HALVES, Curve, DemoResult, Scores, both_halves
 
 _FROZEN, _BASE, _NOVEL = '#9aa0a6', '#3366cc', '#e8710a'
 
@@ -30,8 +31,8 @@ def draw(result: DemoResult, path: Path) -> None:
         _curves(loss, accuracy, result.curves)
         _bars(bars, result)
         _gains(right.subplots(1, 2), result)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=110, facecolor='white'))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, facecolor='white')
 
 
 def _films(figure: Any) -> None:
@@ -77,8 +78,8 @@ def _smooth(values: list[float], window: int = 6) -> np.ndarray:
 def _bars(axis: Any, result: DemoResult) -> None:
     runs = list(result.trained.values())
     columns = [[scores[half].top1 for scores in runs] for half in HALVES]
-    columns.append([harmonic_mean(scores) for scores in runs])
-    frozen = [result.frozen[half].top1 for half in HALVES] + [harmonic_mean(result.frozen)]
+    columns.append([both_halves(scores) for scores in runs])
+    frozen = [result.frozen[half].top1 for half in HALVES] + [both_halves(result.frozen)]
     means = [float(np.mean(column)) for column in columns]
     places = np.arange(3)
     axis.bar(places - 0.2, frozen, 0.38, color=_FROZEN, label='frozen')
