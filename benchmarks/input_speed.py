@@ -13,13 +13,13 @@ import cv2
 import decord
 import numpy as np
 
-from benchmarks.timing import relative
 from projects.msta import register  # noqa: F401
 from projects.msta.datasets.decoding import close_process, current_process
 from projects.msta.datasets.readers import IsolatedReader
 from projects.msta.datasets.shapes.folder import write_video
 from projects.msta.datasets.tables import Tables
 from projects.msta.datasets.video_file import VideoFile
+from projects.msta.evaluation.timing import relative
 from projects.msta.paths import ROOT
 from projects.msta.training.config import read_config
 

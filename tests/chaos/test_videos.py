@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.commands import common
+from projects.msta.commands import check as check_tool
+from projects.msta.commands import infer as infer_tool
 from projects.msta.commands import test as test_tool
 from projects.msta.commands import train as train_tool
-from projects.msta.commands.infer import infer
 from projects.msta.datasets import decoding
 from projects.msta.datasets.decoding import REASONS, VideoDecodeError
 from projects.msta.datasets.readers import IsolatedReader
 from tests.chaos.processes import Course, in_child
 from tests.datasets.test_readers import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
-from tools import infer as infer_tool
-from tools.data import check as check_tool
 
 GOOD = 3
 LIMIT_SEC = 6.0
@@ -80,9 +78,7 @@ def _infer(root: Path, *options: str) -> int:
     names = [line.rsplit(maxsplit=1)[0] for line in (root / 'list.txt').read_text().splitlines()]
     videos = [str(root / 'videos' / name) for name in names]
     usual = ['--config', str(root / 'config.py'), '--out', str(root / 'results.json')]
-    args = infer_tool.parse_args([*videos, *usual, *options])
-    failed: list[str] = []
-    return common.run_tool(lambda given: failed.extend(infer(given)), args) or int(bool(failed))
+    return infer_tool.main([*videos, *usual, *options])
 
 
 def _check(root: Path) -> int:

@@ -23,10 +23,10 @@ from projects.msta import compat
 
 compat.apply()
 
-from benchmarks.timing import resident_mib  # noqa: E402
 from projects.msta.apis import MSTAInferencer  # noqa: E402
 from projects.msta.datasets.shapes.classes import BASE_ACTIONS  # noqa: E402
 from projects.msta.datasets.shapes.folder import Clip, Recipe, write_video  # noqa: E402
+from projects.msta.evaluation.timing import resident_mib  # noqa: E402
 from projects.msta.foundation import build_foundation, save_foundation  # noqa: E402
 from projects.msta.inference.export import export_model  # noqa: E402
 from projects.msta.inference.inferencer import batched  # noqa: E402

@@ -20,11 +20,13 @@ def test_a_checkpoint_holds_the_adapters_and_their_foundations_name(build):
     model = build()
     state = model.state_dict()
     extra = state.pop('backbone._extra_state')
+    assert json.loads(bytes(state.pop('_extra_state').tolist()))['labels'] == model.labels
     assert set(state) == {f'backbone.adapter.{name}' for name in adapter_of(model)}
     facts = json.loads(bytes(extra.tolist()))
     assert facts['fingerprint'] == model.backbone.fingerprint
     assert facts['adapter']['dim'] == 8
-    assert set(get_state_dict(model)) == {*state, 'backbone._extra_state'}  # MMEngine's own way
+    carried = {'backbone._extra_state', '_extra_state'}
+    assert set(get_state_dict(model)) == {*state, *carried}  # MMEngine's own way
 
 
 @pytest.mark.parametrize('load', ['torch', 'mmengine'])

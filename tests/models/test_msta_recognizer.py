@@ -98,7 +98,7 @@ def test_many_classes_go_through_in_groups(build, monkeypatch):
     expected = whole.encode_classes()
     monkeypatch.setattr(msta_backbone, 'TEXTS_AT_ONCE', 2)
     found = parts.encode_classes()
-    assert [len(group.eot) for group in parts._class_state()] == [2, 2, 1]
+    assert [len(group.eot) for group in parts.classes.states()[0]] == [2, 2, 1]
     assert torch.allclose(found, expected, atol=1e-10)
     for a, b in zip(
         torch.autograd.grad(found.square().sum(), parameters[1]),

@@ -24,7 +24,11 @@ from projects.msta.training.config import ConfigError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize('tool', ['train.py', 'test.py', 'doctor.py'])
+TOOLS = ['train', 'test', 'doctor', 'demo', 'run_protocol', 'compare_methods', 'benchmark']
+TOOLS += ['pretrain_tiny', 'data/check', 'data/from_folder', 'data/make_shapes', 'data/make_splits']
+
+
+@pytest.mark.parametrize('tool', [f'{name}.py' for name in TOOLS])
 def test_help_is_quick_and_loads_no_torch(tool):
     code = (
         f'import runpy, sys; sys.argv = ["{tool}", "--help"]\n'

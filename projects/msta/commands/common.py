@@ -114,7 +114,7 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
 
 
 def print_any_name() -> None:
-    """Let file names be printed whose bytes are no text in the terminal's encoding."""
+    """Let a terminal show as escapes what its encoding lacks, file names of any bytes included."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')

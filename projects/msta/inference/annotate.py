@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,7 +56,7 @@ def _copy(
     max_side: int,
     progress: Callable[[float], None] | None,
 ) -> None:
-    writer: cv2.VideoWriter | None = None
+    writer: VideoWriter | None = None
     cells = iter(timeline.cells)
     cell = next(cells)
     try:
@@ -61,17 +65,70 @@ def _copy(
                 cell = following
             image = _fit(frame[..., ::-1], max_side)
             if writer is None:
-                size = (image.shape[1], image.shape[0])
-                codec = cv2.VideoWriter.fourcc(*'mp4v')
-                writer = cv2.VideoWriter(str(path), codec, stream.fps, size)
-                if not writer.isOpened():
-                    raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
+                writer = VideoWriter(path, image.shape[1], image.shape[0], stream.fps)
             writer.write(draw_cell(image, cell, bars))
             if progress is not None:
                 progress(seconds)
     finally:
         if writer is not None:
-            writer.release()
+            writer.close()
+
+
+class VideoWriter:
+    """An mp4 of BGR frames: H.264, which browsers play, where the installation has an encoder."""
+
+    def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
+        self._container: Any = None
+        self._stream: Any = None
+        encoder = h264_encoder()
+        if encoder is None:
+            warnings.warn(
+                'no H.264 encoder here (pip install av): the mp4 is MPEG-4 part 2, which VLC '
+                'plays and browsers do not',
+                stacklevel=2,
+            )
+            codec = cv2.VideoWriter.fourcc(*'mp4v')
+            self._writer = cv2.VideoWriter(str(path), codec, fps, (width, height))
+            if not self._writer.isOpened():
+                raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
+            return
+        import av
+
+        logging.getLogger('libav').setLevel(logging.ERROR)  # the encoder's own statistics
+        options = {'movflags': '+faststart'}
+        self._container = av.open(str(path), 'w', format='mp4', options=options)
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._container.add_stream(encoder, rate=rate)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = 'yuv420p'
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame ``(H, W, 3)``, uint8 BGR, of even sides."""
+        if self._container is None:
+            self._writer.write(image)
+            return
+        import av
+
+        frame = av.VideoFrame.from_ndarray(image, format='bgr24')
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what is still held back, and the end of the file."""
+        if self._container is None:
+            self._writer.release()
+            return
+        self._container.mux(self._stream.encode())
+        self._container.close()
+
+
+def h264_encoder() -> str | None:
+    """The name of a software encoder for H.264, or None."""
+    try:
+        import av
+    except ImportError:
+        return None
+    names = ('libx264', 'libopenh264')
+    return next((name for name in names if name in av.codecs_available), None)
 
 
 def _fit(image: np.ndarray, max_side: int) -> np.ndarray:

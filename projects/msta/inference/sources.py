@@ -56,8 +56,13 @@ def iter_sources(videos: Any) -> Iterator[Source]:
 
 
 def _iter(videos: Any, numbers: Iterator[int]) -> Iterator[Source]:
+    if isinstance(getattr(videos, 'name', None), str) and hasattr(videos, 'read'):
+        videos = videos.name  # an open file
     if isinstance(videos, (str, Path)):
         yield from _from_path(str(videos))
+    elif hasattr(videos, 'read'):
+        name = f'{type(videos).__name__} {next(numbers)}'
+        yield Source(name, error=f'{name}: a file without a name; write it to disk, or give frames')
     elif hasattr(videos, '__array__') or hasattr(videos, 'detach'):
         yield _from_array(videos, f'array {next(numbers)}')
     elif isinstance(videos, Iterable) and not isinstance(videos, (bytes, dict)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ class FrameStream:
 
     def __init__(self, name: str, fps: float, total: int, live: bool) -> None:
         self.name, self.fps, self.total, self.live = name, fps, total, live
+
+    def read_ahead(self, count: int) -> None:
+        """Learn ``total`` from up to ``count`` frames, where a stream without one may be short."""
 
     def grab(self) -> bool:
         """Step to the next frame; False at the end."""
@@ -124,18 +128,23 @@ class IteratorStream(FrameStream):
         total = len(frames) if isinstance(frames, Sized) else 0
         super().__init__('frames', fps, total, total == 0)
         self._frames: Iterator[Any] = iter(frames)
+        self._ahead: deque[Any] = deque()
         self._current: np.ndarray | None = None
 
+    def read_ahead(self, count: int) -> None:
+        self._ahead.extend(itertools.islice(self._frames, count + 1))
+        if len(self._ahead) <= count:
+            self.total, self.live = len(self._ahead), False
+
     def grab(self) -> bool:
-        for item in self._frames:
-            image = np.asarray(item.detach().cpu() if hasattr(item, 'detach') else item)
-            if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-                raise StreamError(
-                    f'a frame is (H, W, 3), uint8, RGB; got {image.shape}, {image.dtype}'
-                )
-            self._current = image
-            return True
-        return False
+        item = self._ahead.popleft() if self._ahead else next(self._frames, None)
+        if item is None:
+            return False
+        image = np.asarray(item.detach().cpu() if hasattr(item, 'detach') else item)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+            raise StreamError(f'a frame is (H, W, 3), uint8, RGB; got {image.shape}, {image.dtype}')
+        self._current = image
+        return True
 
     def frame(self) -> np.ndarray:
         assert self._current is not None

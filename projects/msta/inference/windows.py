@@ -26,12 +26,13 @@ class WindowInputs:
 
 @dataclass
 class WindowScores:
-    """A window's cosines and scores, each ``(K,)``."""
+    """A window's cosines and scores, each ``(K,)``, and whether none of the labels fits it."""
 
     start_sec: float
     end_sec: float
     cosines: np.ndarray
     scores: np.ndarray
+    rejected: bool = False
 
     @property
     def centre_sec(self) -> float:
@@ -100,11 +101,13 @@ def iter_windows(
 
     A window of a file has the frames whose time stamps lie in it. Only frames that the pipeline
     samples are kept, and only while a window still waits for one. A video shorter than a window is
-    one window. Where a stream ends within a window that has half its frames or more, the window is
-    completed with the last one.
+    one window. The end of a stream that does not fill a window is left out, unless it is all there
+    is.
     """
     if window_sec <= 0 or stride_sec <= 0:
         raise ValueError(f'window {window_sec} s and stride {stride_sec} s must be positive')
+    if not stream.total:
+        stream.read_ahead(max(1, round(window_sec * stream.fps)))
     samples: dict[int, np.ndarray] = {}  # number of frames -> which of them
     spans = _spans(stream, window_sec, stride_sec)
     upcoming = next(spans, None)
@@ -138,12 +141,9 @@ def iter_windows(
             emitted += 1
         if upcoming is None and not pending:
             return
-    for window in pending:
-        have = index - window.start
-        if window.frames and (have >= window.length / 2 or not emitted):
-            yield finish(window, index / stream.fps)
-            emitted += 1
-    if not emitted:
+    if pending and pending[0].frames and not emitted:
+        yield finish(pending[0], index / stream.fps)
+    elif not emitted:
         raise StreamError(f'{stream.name}: no frames')
 
 
@@ -178,4 +178,5 @@ def _average(around: deque[WindowScores], position: int, reach: int) -> WindowSc
         window.end_sec,
         np.mean([w.cosines for w in near], axis=0),
         np.mean([w.scores for w in near], axis=0),
+        window.rejected,
     )

@@ -94,3 +94,18 @@ def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(ROOT / 'work_dirs' / Path(config).stem)
+
+
+def pipeline_of(cfg: Config) -> list[dict[str, Any]]:
+    """The pipeline that ``tools/test.py`` runs.
+
+    Raises:
+        ConfigError: If the config has none.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset['dataset']
+    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise ConfigError('the config has no test pipeline: test_dataloader.dataset.pipeline')
+    return [dict(step) for step in pipeline]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 
 from .. import compat
-from .config import ConfigError
+from .config import ConfigError, pipeline_of
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
@@ -38,6 +38,8 @@ def running(cfg: Config) -> Iterator[Runner]:
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
+    if cfg.get('model', {}).get('type') == 'MSTARecognizer' and cfg.get('test_dataloader'):
+        cfg.model.test_pipeline = pipeline_of(cfg)  # for its checkpoints to carry
     _join_processes(cfg)
     # MMEngine shares logger, history and pictures between Runners of one name and second.
     number = next(_numbers)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.datasets.lists.annotations import Video
+from projects.msta.datasets.lists.annotations import Video, read_skip_list
 from projects.msta.datasets.lists.check import (
     Expected,
     check_classes,
@@ -169,6 +169,19 @@ def test_clean_data_exits_zero(tmp_path):
     assert 'train: 2 videos of 2 classes, 2 readable, 0 failed' in done.stdout
 
 
+def test_a_name_without_a_suffix_is_an_mp4_as_in_training(tmp_path):
+    for name in ('a.mp4', 'b.mp4', 'bare'):
+        write_mp4(tmp_path / 'made.mp4', seed=len(name) + ord(name[0]))
+        (tmp_path / 'made.mp4').rename(tmp_path / name)
+    (tmp_path / 'list.txt').write_text('a 0\nb.mp4 0\nbare 0\nnone 0\n')
+    for more in ((), ('--no-decode',)):
+        args = ('--videos', '.', '--report', 'r.json', '--skip-list', 's.txt', *more)
+        assert run('list.txt', *args, cwd=tmp_path).returncode == 1
+        problems = json.loads((tmp_path / 'r.json').read_text())['problems']
+        assert [p['path'] for p in problems if p['severity'] == 'error'] == ['none']
+        assert list(read_skip_list(tmp_path / 's.txt')) == ['none']
+
+
 def test_wrong_indices_are_in_the_report(tmp_path):
     (tmp_path / 'list.txt').write_text('a.mp4 1\nb.mp4 3\n')
     (tmp_path / 'labels.txt').write_text('\n'.join(LABELS))
@@ -182,9 +195,9 @@ def test_wrong_indices_are_in_the_report(tmp_path):
 @pytest.mark.parametrize(
     ('args', 'status', 'message'),
     [
-        (('list.txt',), 1, 'give the folder of its videos'),
-        (('list.txt', '--videos', '.', '--videos', '.'), 1, '2 folders given by --videos'),
-        (('list.txt', '--videos', '.', '--labels', 'none.txt'), 1, 'no label file'),
+        (('list.txt',), 2, 'give the folder of its videos'),
+        (('list.txt', '--videos', '.', '--videos', '.'), 2, '2 folders given by --videos'),
+        (('list.txt', '--videos', '.', '--labels', 'none.txt'), 2, 'no label file'),
         (('list.txt', '--videos', '.', '--workers', '0'), 2, '0 is not 1 or more'),
     ],
 )

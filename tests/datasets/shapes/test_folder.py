@@ -17,18 +17,17 @@ from projects.msta.datasets.shapes.classes import (
     spatial_descriptions,
     temporal_descriptions,
 )
-from projects.msta.datasets.shapes.folder import (
+from projects.msta.datasets.shapes.contents import (
     SHOT_SEEDS,
     SHOTS,
     Clip,
     Recipe,
     ShapesError,
     annotation_lists,
-    drawing_processes,
-    make_shapes,
-    write_video,
 )
-from projects.msta.datasets.shapes.render import DOMAINS, render
+from projects.msta.datasets.shapes.folder import drawing_processes, make_shapes, write_video
+from projects.msta.datasets.shapes.render import render
+from projects.msta.datasets.shapes.scenes import DOMAINS
 from projects.msta.descriptions import read_descriptions
 from projects.msta.labels import read_labels
 from projects.msta.tokenizer import count_tokens

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..decoding import REASONS, VideoDecodeError
 from ..readers import IsolatedReader
+from .annotations import video_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Probe:
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
     """Decode everything, then read `num_frames` frames at equal distances, as a test clip would."""
     try:
-        reader = IsolatedReader(str(root / path), limit_sec, patient=True, whole=True)
+        file = str(video_file(root / path))
+        reader = IsolatedReader(file, limit_sec, patient=True, whole=True)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
         height, width = reader.get_batch(indices).asnumpy().shape[1:3]
@@ -94,7 +96,7 @@ def _stamp(file: Path, num_frames: int) -> list[int]:
 
 
 def _write_journal(journal: Path, root: Path, num_frames: int, probe: Probe) -> None:
-    entry = {'stamp': _stamp(root / probe.path, num_frames), **asdict(probe)}
+    entry = {'stamp': _stamp(video_file(root / probe.path), num_frames), **asdict(probe)}
     with journal.open('a', encoding='utf-8') as file:
         file.write(json.dumps(entry) + '\n')
 
@@ -109,6 +111,6 @@ def _read_journal(journal: Path | None, root: Path, num_frames: int) -> dict[str
                 probe = Probe(**entry)
             except (ValueError, TypeError, KeyError):
                 continue  # the line that was being written at the interruption
-            if stamp == _stamp(root / probe.path, num_frames):
+            if stamp == _stamp(video_file(root / probe.path), num_frames):
                 done[probe.path] = probe
     return done
