@@ -5,7 +5,6 @@ import json
 import pytest
 
 from projects.msta.files import replacing, write_json, write_text
-from projects.msta.inference import results
 
 
 def test_a_file_appears_only_when_it_is_done(tmp_path):
@@ -53,5 +52,6 @@ def test_names_of_any_bytes_are_written_as_they_are(tmp_path):
     name = b'caf\xe9'.decode('utf-8', 'surrogateescape')
     write_text(tmp_path / 'list.txt', name)
     assert (tmp_path / 'list.txt').read_bytes() == b'caf\xe9'
-    results.write_text(tmp_path / 'results.json', json.dumps([name], ensure_ascii=False))
-    assert json.loads((tmp_path / 'results.json').read_text(encoding='utf-8')) == [name]
+    write_json(tmp_path / 'results.json', [name, 'é'], indent=1)
+    text = (tmp_path / 'results.json').read_text(encoding='utf-8')
+    assert json.loads(text) == [name, 'é'] and 'é' in text

@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What a byte of a file name that is not UTF-8 becomes in Python.
+_SURROGATE = re.compile(r'[\ud800-\udfff]')
 
 
 @contextmanager
@@ -31,6 +35,12 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_bytes(text.encode('utf-8', 'surrogateescape'))
 
 
+def dump_json(value: object, indent: int | None = None) -> str:
+    """Lay out JSON that any file name survives: bytes that are not UTF-8 as ``\\udcff``."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f'\\u{ord(found[0]):04x}', text)
+
+
 def write_json(path: str | Path, data: object, indent: int) -> None:
     """Write UTF-8 JSON that ends with a line end."""
-    write_text(path, json.dumps(data, ensure_ascii=False, indent=indent) + '\n')
+    write_text(path, dump_json(data, indent) + '\n')

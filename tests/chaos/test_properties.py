@@ -166,11 +166,14 @@ def test_splits(each):
 
 def test_lists_of_videos(each, scratch):
     def check(videos: list[Video], data: bytes) -> None:
-        kept = [video for video in videos if video.path.strip()]
+        # A line holds no line break, and what is around a name in it is not told from the name.
+        kept = [video for video in videos if video.path == video.path.strip()]
+        if len(kept) < len(videos):
+            with pytest.raises(AnnotationError, match='cannot stand in a list'):
+                write_annotations(scratch / 'list.txt', videos)
         if kept:
             write_annotations(scratch / 'list.txt', kept)
-            found = read_annotations(scratch / 'list.txt')
-            assert found == [Video(video.path.strip(), video.label) for video in kept]
+            assert read_annotations(scratch / 'list.txt') == kept
         for name in ('any.txt', 'any.csv'):
             (scratch / name).write_bytes(data)
             for read in (read_annotations, read_skip_list):

@@ -268,7 +268,9 @@ def test_text_that_a_terminal_cannot_show_does_not_end_a_tool():
     assert done.stdout == b'\\u30af\\u30e9\\u30b9\n'
 
 
-def test_a_package_that_is_missing_is_named_with_the_remedy(capsys):
+def test_a_package_that_is_missing_is_named_with_the_remedy(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'prefix', '/usr')  # not the project's own environment
+
     def task():
         import package_that_is_not_there  # noqa: F401
 

@@ -142,9 +142,10 @@ launch.running = runners.running = watched
 
 kind, *sys.argv[1:] = sys.argv[1:]
 if kind == 'protocol':
-    from projects.msta.commands.common import run_tool
-    from projects.msta.protocols.evaluate import evaluate, parse_args
-    sys.exit(run_tool(evaluate, parse_args()))
+    from projects.msta.protocols.evaluate import evaluate
+    from projects.msta.protocols.processes import in_process
+    in_process(evaluate)
+    sys.exit()
 runpy.run_path(kind, run_name='__main__')
 """
 
@@ -166,8 +167,9 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
         config.write_text(f'_base_ = {str(experiment.fixed)!r}\n{metric}\n')
         job = {'config': str(config), 'checkpoint': None, 'result': result}
         job |= {'work_dir': str(tmp_path), 'identity': {}}
-        (tmp_path / 'jobs.json').write_text(json.dumps([job]))
-        arguments = ['protocol', tmp_path / 'jobs.json', '--launcher', 'pytorch']
+        jobs = {'launcher': 'pytorch', 'tests': [job]}
+        (tmp_path / 'jobs.json').write_text(json.dumps(jobs))
+        arguments = ['protocol', tmp_path / 'jobs.json']
     launcher = ['-m', 'torch.distributed.run', '--nproc_per_node=1', '--master_port', free_port()]
     done = subprocess.run(
         [sys.executable, *map(str, [*launcher, script, *arguments])],

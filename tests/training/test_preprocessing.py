@@ -94,7 +94,7 @@ def test_every_shipped_config_has_the_views_of_its_foundation():
         pipeline = cfg.test_dataloader.dataset.pipeline
         found = {s.interpolation for s in pipeline if s.type == 'Resize'}
         assert found == {{'CLIP': 'bicubic', 'ViCLIP': 'bilinear'}[kind]}, path
-    assert len(paths) > 40
+    assert len(paths) > 10
 
 
 @pytest.mark.parametrize(('rule', 'kept'), [('shortest', True), ('squash', False)])

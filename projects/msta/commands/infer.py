@@ -155,8 +155,8 @@ def _progress(title: str, unit: str, done: Callable[[Any], int]) -> Iterator[Cal
 
 def follow(inferencer: MSTAInferencer, name: str, options: dict[str, Any]) -> int:
     """Print a stream's cells as they come: lines on a terminal, JSON lines in a pipe."""
+    from ..files import dump_json
     from ..inference.long_videos import stream_cells
-    from ..inference.results import dump_json
     from ..inference.segments import clock
 
     for cell in stream_cells(inferencer, int(name) if name.isdigit() else name, **options):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replacing
+from ..files import dump_json, replacing
 
 NONE_OF_THESE = 'none of these'
 
 # Half of a pair: what the bytes of a file name that are not UTF-8 become in Python.
-_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
 @dataclass
@@ -73,12 +70,6 @@ class VideoResult:
             ],
             'timings_sec': self.timings,
         }
-
-
-def dump_json(value: Any, indent: int | None = None) -> str:
-    """JSON that any file name survives: bytes that are not UTF-8 are escaped, as ``\\udcff``."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f'\\u{ord(found[0]):04x}', text)
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .results import align, dump_json, printable
+from ..files import dump_json
+from .results import align, printable
 
 
 @dataclass
