@@ -20,7 +20,8 @@ NAME = 'projects.msta'
 ORDER = (
     'paths', 'files', 'spelling', 'locks', 'archives', 'labels', 'tokenizer', 'compat',
     'foundation', 'adapters', 'descriptions', 'models', 'datasets', 'evaluation', 'engine',
-    'register', 'training', 'inference', 'protocols', 'own_videos', 'apis', 'commands',
+    'register', 'training', 'inference', 'collections', 'protocols', 'own_videos', 'apis',
+    'commands',
 )  # fmt: skip
 # Besides the order: what a floor may not know although it comes before.
 NEVER = {

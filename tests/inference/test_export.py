@@ -58,7 +58,7 @@ def test_graphs_agree_with_the_model_and_adapters_are_in_them(exported, tiny):
     usual = np.stack([made.score(view_of(clip))[0][0] for clip in frames])
     np.testing.assert_allclose(cosines, usual, atol=1e-4)
     with MSTAInferencer(tiny / 'foundation.safetensors', labels=['x']) as frozen:
-        without = F.normalize(frozen._embed(torch.cat([view_of(clip) for clip in frames])), dim=-1)
+        without = F.normalize(frozen.embed(torch.cat([view_of(clip) for clip in frames])), dim=-1)
     assert np.abs(embeds - without.numpy()).max() > 1e-2
 
 

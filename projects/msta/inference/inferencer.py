@@ -176,7 +176,7 @@ class MSTAInferencer:
     @torch.inference_mode()
     def score(self, inputs: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Views ``(B, V, C, T, H, W)``, uint8 -> cosines, logits and scores, each ``(B, K)``."""
-        video = self._embed(inputs)  # (B * V, D)
+        video = self.embed(inputs)  # (B * V, D)
         return self.compare(video, len(inputs))
 
     @torch.inference_mode()
@@ -224,7 +224,7 @@ class MSTAInferencer:
     # ------------------------------------------------------------------ embeddings
 
     @torch.inference_mode()
-    def _embed(self, inputs: Tensor) -> Tensor:
+    def embed(self, inputs: Tensor) -> Tensor:
         """Views ``(B, V, C, T, H, W)``, uint8 -> ``(B * V, D)``, not normalised."""
         clips = []
         for part in inputs.flatten(0, 1).split(self.max_clips):
@@ -247,7 +247,7 @@ class MSTAInferencer:
             found: dict[int, Tensor] = {}
             for indices in by_shape([item.inputs for item in batch]):
                 views = torch.stack([v for i in indices if (v := batch[i].inputs) is not None])
-                embeds = F.normalize(self._embed(views), dim=-1).unflatten(0, (len(indices), -1))
+                embeds = F.normalize(self.embed(views), dim=-1).unflatten(0, (len(indices), -1))
                 found.update(zip(indices, F.normalize(embeds.mean(1), dim=-1).cpu(), strict=True))
             rows += [found[index] for index in sorted(found)]
             results += [
