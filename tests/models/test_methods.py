@@ -157,14 +157,15 @@ def test_merging_on_request(make, name, batch):
     model = step(make(name), batch)
     backbone = model.backbone
     origin, plain = backbone.fingerprint, scores(model, batch)
-    frozen = backbone.encode_text_frozen(model._tokens)
+    tokens = backbone.foundation.tokenize(model._prompts)
+    frozen = backbone.encode_text_frozen(tokens)
     state = model.state_dict()
     backbone.merge_adapter()
     model.set_labels(LABELS)  # nothing kept from before
     assert torch.allclose(scores(model, batch), plain, atol=1e-5)
     assert backbone.fingerprint == origin == backbone.foundation.fingerprint()
     assert backbone.merged.fingerprint() != origin
-    assert torch.equal(backbone.encode_text_frozen(model._tokens), frozen)
+    assert torch.equal(backbone.encode_text_frozen(tokens), frozen)
     assert set(model.state_dict()) == set(state)
     backbone.unmerge_adapter()
     model.set_labels(LABELS)

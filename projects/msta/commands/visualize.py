@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from ..adapters import FoundationAdapter
-from ..foundation import tokenize
 from ..inference.attention import cls_attention
 from ..inference.inferencer import MSTAInferencer
 from ..inference.pictures import draw_attention, draw_map, draw_norms, draw_similarities
@@ -41,7 +40,7 @@ def similarity(args: argparse.Namespace, inferencer: MSTAInferencer) -> None:
     """Cosines between the classes, by the frozen and by the trained text tower."""
     backbone = inferencer.model.backbone
     prompts = make_prompts(inferencer.labels, inferencer.templates[0])
-    tokens = tokenize(prompts, backbone.foundation.context_length).to(inferencer.device)
+    tokens = backbone.foundation.tokenize(prompts).to(inferencer.device)
     before = F.normalize(backbone.encode_text_frozen(tokens), dim=-1).cpu()
     after = inferencer.encode_texts(prompts)
     matrices = {'before training': before @ before.T, 'after training': after @ after.T}

@@ -14,12 +14,14 @@ from torch import Tensor
 from ..archives import not_finite
 from ..files import replacing
 from ..spelling import did_you_mean
-from .architecture import PRESETS, Architecture, FoundationError, for_both_towers
+from .architecture import Architecture, FoundationError
 from .config_files import BESIDE_HINT, facts_beside
 from .convert import Format, detect_format, strip_wrappers, to_viclip
 from .facts import OPEN_FACTS, Source, require, settle
 from .model import VideoLanguageModel
+from .presets import PRESETS, code_fields, for_both_towers
 from .shapes import sizes_of
+from .tokenizer_file import FileTokenizer
 from .weight_files import read_weights
 from .weights import known_facts
 
@@ -60,7 +62,7 @@ def load_foundation(path: str | Path, **said: Any) -> VideoLanguageModel:
         ours = known.convert(state)
         sizes = sizes_of(known.kind, ours)
         facts = _facts(path, known, sizes, ours, metadata, said)
-        arch = Architecture(known.kind, **sizes, **facts)
+        arch = Architecture(known.kind, **{**code_fields(known.kind), **sizes, **facts})
     except (FoundationError, KeyError) as error:
         reason = f'lacks the tensor {error}' if isinstance(error, KeyError) else error
         raise FoundationError(f'{path}: {reason}') from error
@@ -71,6 +73,8 @@ def load_foundation(path: str | Path, **said: Any) -> VideoLanguageModel:
     _check_fit(arch, ours, path, known.name)
     model = VideoLanguageModel(arch)
     model.load_state_dict(ours, strict=True)
+    if arch.tokenizer != 'clip':
+        model.tokenizer = FileTokenizer(path if path.is_dir() else path.parent, arch)
     return model
 
 

@@ -33,7 +33,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
     """The state dict inside whatever a checkpoint file holds beside it."""
-    for key in ('model', 'state_dict', 'module'):
+    for key in ('model', 'state_dict', 'weights', 'module'):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping):

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .architecture import PRESETS
+from .facts import OPEN_FACTS
+from .presets import PRESETS
 
 FOUNDATION_DIR = Path(__file__).resolve().parents[3] / 'data' / 'foundation'
 TINY_SHAPES = Path(__file__).resolve().parents[1] / 'data' / 'viclip_tiny_shapes.safetensors'
@@ -135,6 +136,8 @@ def known_facts(
     ours = _OURS.get(mark_of(state))
     if ours is not None:
         return 'the table of published models', dict(ours)
+    if kind in ('PerceptionEncoder', 'SigLIP'):
+        return _preset_facts(kind, sizes)
     known = KNOWN_CLIPS.get(tuple(sizes[name] for name in _SIZES))
     if known is None or (kind, sizes['vocab_size']) != ('CLIP', _OPENAI.vocab_size):
         return 'the table of published models', {}
@@ -143,6 +146,15 @@ def known_facts(
     if said.get('activation') == said.get('text_activation'):
         facts |= known.views.get((sizes['image_size'], str(said.get('activation'))), {})
     return f'the table of published models ({known.name})', facts
+
+
+def _preset_facts(kind: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Facts of a family of which no two published models with the same sizes differ."""
+    for (of_kind, name), arch in PRESETS.items():
+        if of_kind == kind and all(getattr(arch, field) == v for field, v in sizes.items()):
+            facts = {fact: getattr(arch, fact) for fact in OPEN_FACTS}
+            return f'the table of published models ({kind} {name})', facts
+    return 'the table of published models', {}
 
 
 def mark_of(state: Mapping[str, Tensor]) -> str:

@@ -13,7 +13,6 @@ from torch import Tensor
 import projects.msta.register  # noqa: F401
 
 from ..descriptions import read_descriptions
-from ..foundation import tokenize
 from ..labels import make_prompts
 from ..tokenizer import warn_of_prompts
 from . import MSTARecognizer
@@ -36,7 +35,7 @@ class ClassEncoder:
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> ``(N, D)`` by the adapted text tower, not normalised."""
         backbone = self._model.backbone
-        tokens = tokenize(list(texts), backbone.foundation.context_length).to(self._model.device)
+        tokens = backbone.foundation.tokenize(texts).to(self._model.device)
         return torch.cat([backbone.encode_text(part) for part in tokens.split(_TEXTS_AT_ONCE)])
 
     @torch.inference_mode()
@@ -81,7 +80,7 @@ class ClassEncoder:
         both = []
         for texts in (read.spatial, read.temporal):
             sizes = [len(of_class) for of_class in texts]
-            tokens = tokenize([text for of_class in texts for text in of_class], context)
+            tokens = backbone.foundation.tokenize([text for group in texts for text in group])
             embeds = backbone.encode_text_frozen(tokens.to(self._model.device))
             parts = F.normalize(embeds, dim=-1).split(sizes)
             both.append(torch.stack([part.mean(0) for part in parts]))

@@ -122,6 +122,7 @@ class MSTABackbone(BaseModule):
                 f'file: {"; ".join(differences)}. Change model.backbone.foundation'
             )
         self.foundation.load_state_dict(loaded.state_dict())
+        self.foundation.tokenizer = loaded.tokenizer
         self.adapter.foundation_loaded(self.foundation)
         self._fingerprint = None
         print_log(f'foundation weights read from {path}', logger='current')

@@ -12,7 +12,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
-from ..foundation import TextState, VideoState, tokenize
+from ..foundation import TextState, VideoState
 from ..labels import make_prompts, read_labels
 from ..tokenizer import warn_of_prompts
 from .class_cache import ClassCache
@@ -80,7 +80,7 @@ class MSTARecognizer(BaseRecognizer):
         prompts = make_prompts(self.labels, self.template)
         context = self.backbone.foundation.context_length
         warn_of_prompts(self.labels, prompts, context)
-        self._tokens = tokenize(prompts, context)
+        self._prompts = prompts  # cut into tokens when the tokenizer is there
         self._state: list[TextState] | None = None
         self._state_made_on: tuple[torch.device, str] | None = None
         self._targets: dict[str, Tensor] | None = None
@@ -94,7 +94,8 @@ class MSTARecognizer(BaseRecognizer):
         """The prompts up to the first block that training changes: computed once a label list."""
         made_on = (self.device, self.backbone.fingerprint)
         if self._state is None or self._state_made_on != made_on:
-            self._state = self.backbone.text_state(self._tokens.to(self.device))
+            tokens = self.backbone.foundation.tokenize(self._prompts)
+            self._state = self.backbone.text_state(tokens.to(self.device))
             self._state_made_on = made_on
         return self._state
 
@@ -149,9 +150,8 @@ class MSTARecognizer(BaseRecognizer):
         return self._targets
 
     def _mean_embedding(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        context = self.backbone.foundation.context_length
         flat = [text for of_class in texts for text in of_class]
-        tokens = tokenize(flat, context).to(self.device)
+        tokens = self.backbone.foundation.tokenize(flat).to(self.device)
         embeds = F.normalize(self.backbone.encode_text_frozen(tokens), dim=-1)
         return embeds.unflatten(0, (len(texts), -1)).mean(1)
 

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..architecture import PRESETS, Architecture, FoundationError
+from ..architecture import Architecture, FoundationError
 from ..facts import OPEN_FACTS
+from ..presets import PRESETS
 from .foreign import refuse_foreign
 from .hf import from_hf
 from .keys import StateDict
 from .openai import from_custom_text, from_openai
+from .perception import from_perception
+from .timm import from_timm
 from .viclip import from_viclip, to_viclip
 
 __all__ = ['FORMATS', 'Format', 'detect_format', 'strip_wrappers', 'to_viclip']
@@ -54,6 +57,12 @@ HEADS = {'heads': 'width', 'text_heads': 'text_width'}
 # of OpenGVLab/InternVideo (ViCLIP). In both all towers have 64 channels a head.
 _OPENAI_FACTS = _of_all_sizes(PRESETS['CLIP', 'b16'])
 _VICLIP_FACTS = _of_all_sizes(PRESETS['ViCLIP', 'b16'])
+# What is the same in all of them: modeling_siglip.py of transformers.
+_SIGLIP_FACTS = {
+    name: getattr(PRESETS['SigLIP', 'b16'], name) for name in ('pooling', 'text_pooling', 'causal')
+}
+_PERCEPTION_FACTS = _of_all_sizes(PRESETS['PerceptionEncoder', 'b16'])
+_TEXT_MARKS = ('text.token_embedding.weight', 'logit_scale')
 _CLIP_MARKS = ('visual.conv1.weight', 'token_embedding.weight', 'text_projection', 'logit_scale')
 
 FORMATS = (
@@ -73,6 +82,36 @@ FORMATS = (
         hugging_face=True,
     ),
     Format(
+        'Hugging Face SigLIP',
+        'SigLIP',
+        ('vision_model.head.probe', 'text_model.head.weight', 'logit_bias'),
+        from_hf,
+        _SIGLIP_FACTS,
+        hugging_face=True,
+    ),
+    Format(
+        'Perception Encoder (PE-Core)',
+        'PerceptionEncoder',
+        (*_CLIP_MARKS, 'visual.attn_pool.probe'),
+        from_perception,
+        _PERCEPTION_FACTS,
+        firm=True,
+    ),
+    Format(
+        'Perception Encoder, as OpenCLIP and timm keep it',
+        'PerceptionEncoder',
+        ('visual.trunk.attn_pool.latent', 'visual.trunk.norm_pre.weight', *_TEXT_MARKS),
+        from_timm,
+        _PERCEPTION_FACTS,
+    ),
+    Format(
+        'SigLIP, as OpenCLIP and timm keep it',
+        'SigLIP',
+        ('visual.trunk.attn_pool.latent', 'logit_bias', *_TEXT_MARKS),
+        from_timm,
+        {'pooling': 'attention'},
+    ),
+    Format(
         "OpenAI's own CLIP file",
         'CLIP',
         # Numbers that OpenAI's archives hold beside the weights, and no other file does.
@@ -86,7 +125,7 @@ FORMATS = (
     Format(
         'OpenCLIP with a text tower of its own (CustomTextCLIP)',
         'CLIP',
-        ('visual.conv1.weight', 'text.token_embedding.weight', 'logit_scale'),
+        ('visual.conv1.weight', *_TEXT_MARKS),
         from_custom_text,
     ),
 )

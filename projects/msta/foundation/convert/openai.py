@@ -34,4 +34,8 @@ def from_custom_text(state: Mapping[str, Tensor]) -> StateDict:
     flat = {key.removeprefix('text.'): value for key, value in state.items()}
     if 'text_projection.weight' in flat:
         flat['text_projection'] = flat.pop('text_projection.weight').T.contiguous()
-    return from_openai(flat)
+    bias = flat.pop('text_projection.bias', None)
+    ours = from_openai(flat)
+    if bias is not None:
+        ours['text.proj_bias'] = bias.float()
+    return ours
