@@ -17,7 +17,7 @@ from ..presets import PRESETS
 from .foreign import refuse_foreign
 from .hf import from_hf
 from .keys import StateDict
-from .openai import from_custom_text, from_openai
+from .openai import from_custom_text, from_long_clip, from_openai
 from .perception import from_perception
 from .timm import from_timm
 from .viclip import from_viclip, to_viclip
@@ -110,6 +110,14 @@ FORMATS = (
         ('visual.trunk.attn_pool.latent', 'logit_bias', *_TEXT_MARKS),
         from_timm,
         {'pooling': 'attention'},
+    ),
+    Format(
+        'Long-CLIP',
+        'CLIP',
+        (*_CLIP_MARKS, 'positional_embedding_res'),
+        from_long_clip,
+        _OPENAI_FACTS,
+        heads_by_64=True,
     ),
     Format(
         "OpenAI's own CLIP file",

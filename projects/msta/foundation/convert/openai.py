@@ -1,11 +1,13 @@
-"""OpenAI's key names: its own files, OpenCLIP, and what was tuned from either."""
+"""OpenAI's key names: its own files, OpenCLIP, Long-CLIP, and what was tuned from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+from ..architecture import FoundationError
 from .keys import BLOCK, StateDict, rename_all
 
 _OPENAI = {
@@ -25,6 +27,27 @@ def from_openai(state: Mapping[str, Tensor]) -> StateDict:
     ours['logit_scale'] = ours['logit_scale'].exp().reshape(())
     ours.pop('logit_bias', None)
     return ours
+
+
+# Long-CLIP keeps this many positions of CLIP, and stretches the rest (model_longclip.py).
+_KEPT = 20
+
+
+def from_long_clip(state: Mapping[str, Tensor]) -> StateDict:
+    """Long-CLIP: the first positions stand in one table, those behind them in another.
+
+    Raises:
+        FoundationError: the two tables differ in size.
+    """
+    flat = dict(state)
+    kept, stretched = flat['positional_embedding'], flat.pop('positional_embedding_res')
+    if kept.shape != stretched.shape:
+        raise FoundationError(
+            f'positional_embedding is {tuple(kept.shape)}, positional_embedding_res '
+            f'{tuple(stretched.shape)}: in Long-CLIP they are alike'
+        )
+    flat['positional_embedding'] = torch.cat([kept[:_KEPT], stretched[_KEPT:]])
+    return from_openai(flat)
 
 
 def from_custom_text(state: Mapping[str, Tensor]) -> StateDict:
