@@ -11,7 +11,9 @@ from projects.msta.labels import read_labels
 from projects.msta.training.config import read_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-PAPER_CONFIGS = sorted(CONFIGS.glob('*/msta-vitb16*.py')) + sorted(CONFIGS.glob('msta_*k400.py'))
+PAPER_CONFIGS = sorted(CONFIGS.glob('*/msta-vitb16*clip-pre*.py')) + sorted(
+    CONFIGS.glob('msta_*k400.py')
+)
 ALL_CONFIGS = sorted(CONFIGS.glob('msta*.py')) + sorted(CONFIGS.glob('[!_]*/*.py'))
 
 # clips x crops of the published tests, and classes: all, base.

@@ -59,6 +59,62 @@ KNOWN_WEIGHTS: dict[str, WeightInfo] = {
 }
 
 
+def _perception(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        f'PE-Core-{name}.pt',
+        'PerceptionEncoder',
+        arch,
+        f'https://huggingface.co/facebook/PE-Core-{name}',
+        'Apache-2.0',
+        f'Perception Encoder PE-Core-{name}; squashed frames',
+    )
+
+
+def _siglip(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        name,
+        'SigLIP',
+        arch,
+        f'https://huggingface.co/google/{name}',
+        'Apache-2.0',
+        f'the folder of {name}: model.safetensors, config.json, preprocessor_config.json, '
+        'tokenizer.json, tokenizer_config.json',
+    )
+
+
+def _long_clip(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        f'longclip-{name}.pt',
+        'CLIP',
+        arch,
+        f'https://huggingface.co/BeichenZhang/LongCLIP-{name}',
+        'see the model page; tuned from OpenAI CLIP (MIT)',
+        f'Long-CLIP-{name}: texts of up to 248 tokens',
+    )
+
+
+KNOWN_WEIGHTS |= {
+    f'pe_core_{arch}': _perception(arch, name)
+    for arch, name in (
+        ('t16', 'T16-384'), ('s16', 'S16-384'), ('b16', 'B16-224'), ('l14', 'L14-336'),
+        ('g14', 'G14-448'),
+    )
+}  # fmt: skip
+KNOWN_WEIGHTS |= {
+    f'siglip_{arch}': _siglip(arch, name)
+    for arch, name in (
+        ('b16', 'siglip-base-patch16-224'), ('l16_256', 'siglip-large-patch16-256'),
+        ('so400m14', 'siglip-so400m-patch14-224'), ('v2_b16', 'siglip2-base-patch16-224'),
+        ('v2_l16_256', 'siglip2-large-patch16-256'),
+        ('v2_so400m14', 'siglip2-so400m-patch14-224'),
+        ('v2_so400m16_256', 'siglip2-so400m-patch16-256'),
+    )
+}  # fmt: skip
+KNOWN_WEIGHTS |= {
+    f'clip_{arch}': _long_clip(arch, name) for arch, name in (('long_b16', 'B'), ('long_l14', 'L'))
+}
+
+
 class KnownModel(NamedTuple):
     """A published CLIP, known by its sizes: its heads, and the views of its releases.
 
