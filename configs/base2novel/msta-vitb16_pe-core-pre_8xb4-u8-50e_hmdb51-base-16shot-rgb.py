@@ -1,10 +1,9 @@
-r"""Base-to-novel on HMDB-51: MSTA on PE-Core-B/16; 16 shots a base class.
+"""Base-to-novel on HMDB-51: MSTA on PE-Core-B/16; 16 shots a base class.
 
 Seed 1 of 3. Nothing is published for this model.
 8 GPUs x 4 videos, float32. Needs data/foundation/PE-Core-B16-224.pt, see docs/foundations.md.
 
-    tools/dist_train.sh \
-        configs/base2novel/msta-vitb16_pe-core-pre_8xb4-u8-50e_hmdb51-base-16shot-rgb.py 8
+    tools/dist_train.sh configs/base2novel/<this file> 8
 """
 
 _base_ = [

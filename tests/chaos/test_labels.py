@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.commands import common
-from projects.msta.commands.infer import infer
+from projects.msta.commands import infer as infer_tool
+from projects.msta.commands import test as test_tool
 from projects.msta.labels import LabelError, read_labels
 from projects.msta.tokenizer import PromptWarning
-from projects.msta.training import launch
 from tests.videos import write_mp4
-from tools import infer as infer_tool
-from tools import test as test_tool
 
 THREE = 'run\nride a bike\ncafé\n'
 
@@ -68,17 +65,14 @@ def through_infer(labels: Path, experiment, video: Path) -> tuple[int, int]:
     """Exit status and number of classes that are told apart."""
     out = labels.with_name('results.json')
     usual = [video, '--config', experiment.fixed, '--labels', labels, '--out', out]
-    args = infer_tool.parse_args([*map(str, usual), '--topk', '20000'])
-    status = common.run_tool(lambda given: infer(given), args)
+    status = infer_tool.main([*map(str, usual), '--topk', '20000'])
     return status, len(json.loads(out.read_text())[0]['topk']) if out.exists() else 0
 
 
 def through_test(labels: Path, experiment, video: Path) -> tuple[int, int]:
     usual = [experiment.fixed, 'none', '--work-dir', labels.with_name('work'), '--cfg-options']
-    args = test_tool.parse_args([*map(str, usual), f'model.labels={labels}'])
-    found: list[dict] = []
-    status = common.run_tool(lambda given: found.append(launch.test(given)), args)
-    return status, len(read_labels(labels)) if found else 0
+    status = test_tool.main([*map(str, usual), f'model.labels={labels}'])
+    return status, len(read_labels(labels)) if status == 0 else 0
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -23,17 +23,16 @@ from projects.msta import compat
 
 compat.apply()
 
-from benchmarks.timing import resident_mib  # noqa: E402
 from projects.msta.apis import MSTAInferencer  # noqa: E402
 from projects.msta.datasets.shapes.classes import BASE_ACTIONS  # noqa: E402
 from projects.msta.datasets.shapes.folder import Clip, Recipe, write_video  # noqa: E402
+from projects.msta.evaluation.timing import resident_mib  # noqa: E402
 from projects.msta.foundation import build_foundation, save_foundation  # noqa: E402
 from projects.msta.inference.export import export_model  # noqa: E402
 from projects.msta.inference.inferencer import batched  # noqa: E402
 from projects.msta.inference.long_videos import analyse  # noqa: E402
 from projects.msta.inference.sources import iter_sources  # noqa: E402
 from projects.msta.training import launch  # noqa: E402
-from tools import test as test_tool  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -89,10 +88,9 @@ def measure_equality(folder, given):
         'test_dataloader.num_workers': 0,
         'test_dataloader.persistent_workers': False,
     }
-    arguments = [config, 'none', '--work-dir', str(folder / 'work'), '--dump']
-    arguments += [str(folder / 'scores.pkl'), '--cfg-options']
-    launch.test(test_tool.parse_args(arguments + [f'{k}={v}' for k, v in options.items()]))
-    dumped = pickle.loads((folder / 'scores.pkl').read_bytes())  # noqa: S301 - our own
+    dump = folder / 'scores.pkl'
+    launch.test(config, None, work_dir=folder / 'work', dump=dump, cfg_options=options)
+    dumped = pickle.loads(dump.read_bytes())  # noqa: S301 - our own
     with MSTAInferencer('msta_tiny_shapes') as made:
         scores = [result.scores for result in made([str(path) for path in paths])]
     largest = max(
@@ -186,7 +184,7 @@ def measure_export(folder, given):
 
 
 def measure_readers(folder, given):
-    """The same whole video as one window of a stream (OpenCV) and as a file (decord)."""
+    """The same whole video as one window and as a file."""
     differences = []
     with MSTAInferencer(device='cpu') as made:
         for path in videos_of(folder, given):
@@ -199,7 +197,7 @@ def measure_readers(folder, given):
             scores = np.zeros(len(order))
             scores[[order[label] for label in cell.labels]] = cell.probabilities
             differences.append(float(np.abs(scores - result.scores).max()))
-    print(f'readers: {len(differences)} videos, probabilities by OpenCV and decord differ by '
+    print(f'readers: {len(differences)} videos, files and single windows differ by '
           f'{np.median(differences):.1e} (median), {max(differences):.1e} at most')  # fmt: skip
 
 

@@ -17,12 +17,11 @@ import torch
 from mmengine.config import Config, config
 from yapf.yapflib.yapf_api import FormatCode
 
-from projects.msta.commands import common
+from projects.msta.commands import train as train_tool
+from projects.msta.models.checkpoints import read_checkpoint
 from projects.msta.paths import ROOT
 from projects.msta.training import launch, runners
 from projects.msta.training.config import read_config
-from tools import test as test_tool
-from tools import train as train_tool
 
 _runs = iter(range(1000))
 
@@ -35,7 +34,7 @@ def train(config: Path, work_dir: Path, *arguments: str, epochs: int = 4) -> dic
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        launch.train(train_tool.parse_args(args))
+        train_tool.run(train_tool.build_parser().parse_args(args))
     finally:
         torch.set_num_threads(threads)
     return last_checkpoint(work_dir, epochs)
@@ -46,10 +45,11 @@ def last_checkpoint(work_dir: Path, epochs: int = 4) -> dict:
     return torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)
 
 
-def accuracy(config: Path, checkpoint: Path | str, work_dir: Path, *arguments: str) -> float:
-    name = f'experiment_name=run{next(_runs)}'
-    args = [str(config), str(checkpoint), '--work-dir', str(work_dir), *arguments]
-    return launch.test(test_tool.parse_args([*args, '--cfg-options', name]))['acc/top1']
+def accuracy(config: Path, checkpoint: Path | str, work_dir: Path, **options) -> float:
+    name = f'run{next(_runs)}'
+    given = None if checkpoint == 'none' else checkpoint
+    named = {'experiment_name': name}
+    return launch.test(config, given, work_dir=work_dir, cfg_options=named, **options)['acc/top1']
 
 
 def free_port() -> str:
@@ -126,6 +126,7 @@ def threads():
 def say():
     print('threads of the group:', threads())
 
+from projects.msta.models.checkpoints import read_checkpoint
 from projects.msta.paths import ROOT
 from projects.msta.training import launch, runners
 from projects.msta.training.config import read_config
@@ -184,7 +185,7 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
 def test_no_worker_outlives_the_work(experiment, tmp_path):
     options = ['train_dataloader.num_workers=2', 'train_cfg.max_epochs=1']
     arguments = [str(experiment.fixed), '--work-dir', str(tmp_path), '--cfg-options', *options]
-    launch.train(train_tool.parse_args(arguments))
+    train_tool.run(train_tool.build_parser().parse_args(arguments))
     assert not multiprocessing.active_children()
 
 
@@ -239,7 +240,7 @@ def test_killed_and_resumed_equals_uninterrupted(experiment, tmp_path):
 
 def test_frozen_foundation_is_tested_without_a_checkpoint(experiment, one_process, tmp_path):
     dump = tmp_path / 'frozen.pkl'
-    frozen = accuracy(experiment.fixed, 'none', tmp_path, '--dump', str(dump))
+    frozen = accuracy(experiment.fixed, 'none', tmp_path, dump=dump)
     trained = accuracy(experiment.fixed, one_process / 'epoch_4.pth', tmp_path)
     assert 0 <= frozen < trained
     samples = pickle.loads(dump.read_bytes())  # noqa: S301 - written two lines above
@@ -263,8 +264,34 @@ def test_labels_that_do_not_fit_stop_the_tool(experiment, tmp_path, capsys):
     labels.write_text('moving left\nspinning\n')
     args = [str(experiment.fixed), '--work-dir', str(tmp_path)]
     args += ['--cfg-options', f'model.labels={labels}']
-    assert common.run_tool(launch.train, train_tool.parse_args(args)) == 2
+    assert train_tool.main(args) == 2
     printed = capsys.readouterr().err
     assert 'error: ' in printed and 'Traceback' not in printed
     assert 'list.txt' in printed and 'label 2' in printed and '2 classes' in printed
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_trained_checkpoint_is_enough_for_inference(experiment, tmp_path):
+    """It carries labels, prompt and views: tools/infer.py and a test without labels take them."""
+    from projects.msta.apis import MSTAInferencer
+
+    train(experiment.fixed, tmp_path, epochs=1)
+    path = tmp_path / 'epoch_1.pth'
+    names = (experiment.folder / 'labels.txt').read_text().split('\n')[:-1]
+    recipe = read_checkpoint(path).recipe
+    assert recipe.labels == names and recipe.templates == ['a video of {}.']
+    assert [step['type'] for step in recipe.test_pipeline][:2] == ['MSTAVideoInit', 'UniformSample']
+    video = experiment.folder / 'videos' / 'clip 0.mp4'
+    weights = experiment.folder / 'foundation.safetensors'
+    with (
+        MSTAInferencer(checkpoint=path, foundation=weights, device='cpu') as alone,
+        MSTAInferencer(experiment.fixed, path, device='cpu') as told,
+    ):
+        assert alone(video)[0].scores == pytest.approx(told(video)[0].scores, abs=1e-6)
+    accuracies = [
+        launch.test(
+            experiment.fixed, path, work_dir=tmp_path / str(len(options)), cfg_options=options
+        )
+        for options in ({}, {'model.labels': None})
+    ]
+    assert accuracies[0] == accuracies[1]
