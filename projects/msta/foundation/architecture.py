@@ -34,6 +34,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     'tokenizer': ('clip', 'siglip', 'siglip2'),
     'position_resize': ('bicubic', 'bilinear'),
     'frame_mean': ('raw', 'normalised'),
+    'frame_attention': ('own', 'neighbours'),
     'resize': ('shortest', 'squash'),
     'interpolation': ('bicubic', 'bilinear', 'nearest', 'area', 'lanczos'),
 }
@@ -62,7 +63,9 @@ class Architecture:
     SigLIP 2's (lower case). ``rope``: rotary positions in the video tower as well.
     ``position_resize``: how its learned positions follow another image size. ``frame_mean``:
     whether a clip is the mean of its frames' embeddings as they are or of length 1.
-    ``logit_bias``: a number added to scaled cosines, for the sigmoid of a single pair.
+    ``frame_attention``: whether a frame attends to its own tokens or to those of the frames before
+    and after it too (Open-VCLIP). ``logit_bias``: a number added to scaled cosines, for the sigmoid
+    of a single pair.
 
     ``mean``, ``std``: pixel statistics on a 0..1 scale, by default those of the kind's first
     publication. ``resize``: ``'shortest'`` scales the short side and crops, ``'squash'`` scales
@@ -106,6 +109,7 @@ class Architecture:
     pool_heads: int | None = None
     pool_mlp_ratio: float = 4.0
     frame_mean: str = 'raw'
+    frame_attention: str = 'own'
     text_proj_bias: bool = False
     logit_bias: bool = False
 
@@ -143,8 +147,12 @@ class Architecture:
         problem = ''
         if self.pooling == 'cls' and not self.class_token:
             problem = "pooling='cls' reads a class token, and class_token=False: there is none"
-        elif self.kind == 'ViCLIP' and (self.pooling != 'cls' or self.rope):
-            problem = 'ViCLIP reads its class token and has no rotary positions'
+        elif self.kind == 'ViCLIP' and (
+            self.pooling != 'cls' or self.rope or self.frame_attention != 'own'
+        ):
+            problem = (
+                'ViCLIP reads its class token, has no rotary positions, and attends to all frames'
+            )
         elif self.rope and head % 4:
             problem = f'rotary positions in two directions need heads of 4n channels, not {head}'
         elif not self.projection and self.embed_dim != self.width:

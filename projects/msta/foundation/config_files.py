@@ -159,6 +159,7 @@ def _tower_facts(vision: Config, text: Config) -> dict[str, Any]:
         'vocab_size': text['vocab_size'],
         'text_activation': _ACTIVATIONS.get(text['hidden_act'], text['hidden_act']),
         'text_norm_eps': text['layer_norm_eps'],
+        'frame_attention': 'own',
     }
 
 

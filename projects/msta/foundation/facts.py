@@ -27,6 +27,8 @@ OPEN_FACTS = {
     'text_pooling': "what the text embedding is read from: 'argmax', CLIP's end of text, or "
     "'last', the last position",
     'causal': 'True where a word of a text sees only those before it, as in CLIP; False in SigLIP',
+    'frame_attention': "what a frame attends to: 'own' tokens alone (nearly all models), or also "
+    "those of its 'neighbours', the frames before and after it (Open-VCLIP)",
     'tokenizer': "'clip', CLIP's byte-pair encoding of 49,408 tokens; 'siglip' or 'siglip2', the "
     'tokenizer.json beside the weights behind lower-casing (siglip: and without punctuation)',
     'mean': "pixel mean on a 0..1 scale (CLIP's: 0.48145466, 0.4578275, 0.40821073; LAION-2B's "

@@ -84,6 +84,7 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
         'text_norm_eps': _epsilon(text['norm_kwargs'], path),
         'text_pooling': text['pool_type'],
         'causal': not text['no_causal_mask'],
+        'frame_attention': 'own',
         'tokenizer': _tokenizer(text),
         **_views(config.get('preprocess_cfg') or {}),
     }

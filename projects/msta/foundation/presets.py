@@ -31,6 +31,14 @@ PRESETS |= {
     for name in ('b16', 'l14')
 }
 
+# Open-VCLIP (wengzejia1/Open-VCLIP): CLIP whose frames attend to their neighbours; it averages the
+# scores of frames, which is the mean of their normalised embeddings.
+PRESETS |= {
+    ('CLIP', f'open_vclip_{name}'): replace(
+        PRESETS['CLIP', name], frame_attention='neighbours', frame_mean='normalised'
+    )
+    for name in ('b16', 'b32', 'l14')
+}
 
 # What the code of a family fixes: for architectures that are spelt out, and for weight files, whose
 # tensors show none of it. perception_models/core/vision_encoder/{pe,config}.py and transforms.py;

@@ -68,7 +68,13 @@ class VideoTower(nn.Module):
             )
         kind = 'joint' if self.joint else 'frames'
         grid = (height // patch, width // patch)
-        return TokenLayout(kind, frames, *grid, class_token=self.arch.class_token)
+        return TokenLayout(
+            kind,
+            frames,
+            *grid,
+            class_token=self.arch.class_token,
+            neighbours=self.arch.frame_attention == 'neighbours',
+        )
 
     def spatial_positions(self, height: int, width: int) -> Tensor:
         """Positional embedding of a ``height x width`` patch grid, behind the class token's."""

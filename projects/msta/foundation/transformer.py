@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .neighbours import with_neighbours
 from .packing import Packing
 from .rope import Rotary, rotary_positions, rotate
 
@@ -29,6 +30,7 @@ class TokenLayout:
     ``causal``: of texts, whether a token sees only those before it.
     ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
     ``packing``: the texts lie in one row (see :class:`Packing`), not a text a row.
+    ``neighbours``: whether a frame attends to the ones before and after it too.
     ``rotary``: angles by which queries and keys turn; the stack adds them for its blocks.
     """
 
@@ -40,6 +42,7 @@ class TokenLayout:
     packing: Packing | None = None
     class_token: bool = True
     causal: bool = True
+    neighbours: bool = False
     rotary: Rotary | None = field(default=None, compare=False, repr=False)
 
 
@@ -135,6 +138,8 @@ class Attention(nn.Module):
         q, k, v = qkv.view(n, length, 3, self.heads, width // self.heads).unbind(2)
         if layout.rotary is not None:
             q, k = rotate(q, layout.rotary), rotate(k, layout.rotary)
+        if layout.neighbours:
+            k, v = with_neighbours(k, layout.frames), with_neighbours(v, layout.frames)
         mask, causal = None, layout.kind == 'text' and layout.causal
         if rows is not None:
             q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))

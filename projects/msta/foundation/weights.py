@@ -169,6 +169,7 @@ KNOWN_CLIPS: dict[tuple[int, ...], KnownModel] = {
 _SIZES = ('patch_size', 'width', 'layers', 'text_width', 'text_layers', 'embed_dim')
 _SAME_IN_ALL = (
     'norm_eps', 'text_norm_eps', 'pooling', 'text_pooling', 'causal', 'tokenizer',
+    'frame_attention',
 )  # fmt: skip
 
 # Models of this project by a hash of one small tensor, float32: what their file does not say.
