@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from projects.msta.foundation import FoundationError, load_foundation
+from projects.msta.inference.export_graphs import ExportError, make_graphs
 from projects.msta.models import CheckpointError
 from tests.foundation.references import Siglip
 from tests.foundation.test_perception import GOLDEN
@@ -138,3 +139,16 @@ def test_nothing_to_show_where_no_class_token_is_read(make):
     clip = torch.zeros(3, 4, 16, 16, dtype=torch.uint8)
     with pytest.raises(ValueError, match='pooled from all tokens by attention'):
         cls_attention(model, clip)
+
+
+def test_both_towers_are_exported(make, tmp_path):
+    model = make().eval()
+    arch = model.backbone.foundation.arch
+    graphs = make_graphs(model, 4, arch.image_size, arch.context_length)
+    for graph in graphs:
+        assert graph.write_program(graph.trace(), tmp_path).largest < 1e-5
+    if arch.causal:
+        make_graphs(model, 4, arch.image_size, 8)
+    else:
+        with pytest.raises(ExportError, match='padding takes part'):
+            make_graphs(model, 4, arch.image_size, 8)

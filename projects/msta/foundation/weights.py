@@ -114,6 +114,18 @@ KNOWN_WEIGHTS |= {
     f'clip_{arch}': _long_clip(arch, name) for arch, name in (('long_b16', 'B'), ('long_l14', 'L'))
 }
 
+KNOWN_WEIGHTS |= {
+    f'clip_open_vclip_{arch}': WeightInfo(
+        f'Open-VCLIP-{name}.pth',
+        'CLIP',
+        f'open_vclip_{arch}',
+        'https://github.com/wengzejia1/Open-VCLIP (the link under "Checkpoint")',
+        'none stated; tuned from OpenAI CLIP (MIT)',
+        f'Open-VCLIP-{name}: frames attend to their neighbours; save it under this name',
+    )
+    for arch, name in (('b16', 'B16'), ('b32', 'B32'), ('l14', 'L14'))
+}
+
 
 class KnownModel(NamedTuple):
     """A published CLIP, known by its sizes: its heads, and the views of its releases.
