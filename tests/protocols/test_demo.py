@@ -19,6 +19,7 @@ def shown(tmp_path_factory):
     lines: list[str] = []
     options = {
         'train_cfg.max_epochs': 1,
+        'param_scheduler.0.end': 14,
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
         'test_dataloader.num_workers': 0,
