@@ -1,5 +1,6 @@
 """Perception Encoder: against outputs of the original code, and what may not be guessed of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,15 @@ def test_frames_clips_texts_and_scores(golden, model):
     cosine = F.normalize(frames[:, 0], dim=-1) @ F.normalize(text, dim=-1).T
     assert worst(cosine, golden['cosine_first_frames']) < FEATURES
     assert float(model.logit_scale) == pytest.approx(golden['logit_scale_exp'], rel=1e-6)
+
+
+@torch.no_grad()
+def test_raw_features_of_frames(golden, path):
+    raw = load_foundation(path, **HEADS).eval()
+    raw.visual.arch = replace(raw.arch, frame_mean='raw')
+    video = clips(golden['video'])
+    assert worst(raw.encode_video(video[:, :, :1]), golden['image_features'][:, 0]) < FEATURES
+    assert worst(raw.encode_video(video), golden['video_mean_of_raw']) < FEATURES
 
 
 @torch.no_grad()
