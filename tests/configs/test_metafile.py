@@ -52,8 +52,12 @@ def test_metadata_are_those_of_the_configs():
             'Frame': cfg.test_dataloader.dataset.pipeline[1]['clip_len'],
         }
         if not tiny:
-            assert cfg.model.backbone.foundation.arch == 'b16'
-            expected['Pretrained'] = {'CLIP': 'CLIP', 'ViCLIP': 'ViCLIP (InternVid-10M-FLT)'}[kind]
+            expected['Pretrained'] = {
+                ('CLIP', 'b16'): 'CLIP',
+                ('ViCLIP', 'b16'): 'ViCLIP (InternVid-10M-FLT)',
+                ('PerceptionEncoder', 'b16'): 'PE-Core-B16-224',
+                ('SigLIP', 'v2_b16'): 'SigLIP 2 (google/siglip2-base-patch16-224)',
+            }[kind, cfg.model.backbone.foundation.arch]
         if cfg.get('train_dataloader') is not None:
             processes = 1 if tiny else int(said['Training Resources'].split()[0])
             expected['Batch Size'] = processes * cfg.train_dataloader.batch_size

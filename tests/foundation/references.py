@@ -140,3 +140,95 @@ class HuggingFace:
         tokenizer = {'tokenizer_class': 'CLIPTokenizer'}
         (folder / 'tokenizer_config.json').write_text(json.dumps(tokenizer))
         return folder / form
+
+
+class Siglip:
+    """A tiny ``SiglipModel`` with a tokenizer of a few words; ``version`` 1 or 2."""
+
+    def __init__(self, version=1, vision=None, text=None):
+        from transformers import SiglipConfig, SiglipModel
+
+        sizes = {'hidden_size': 64, 'intermediate_size': 144, 'num_hidden_layers': 2,
+                 'num_attention_heads': 2}  # fmt: skip
+        config = SiglipConfig(
+            text_config={**sizes, 'vocab_size': VOCAB, 'max_position_embeddings': CONTEXT,
+                         **(text or {})},
+            vision_config={**sizes, 'num_hidden_layers': 3, 'num_attention_heads': 4,
+                           'image_size': 32, 'patch_size': 8, **(vision or {})},
+        )  # fmt: skip
+        self.version = version
+        self.model = awaken(SiglipModel(config))
+
+    def __call__(self, frames, tokens):
+        vision = self.model.vision_model(pixel_values=frames, interpolate_pos_encoding=True)
+        return vision.pooler_output, self.model.text_model(input_ids=tokens).pooler_output
+
+    def save(self, folder):
+        """Write what the publisher's folder holds: weights, three configs, the tokenizer."""
+        self.model.save_pretrained(folder)
+        image = {'image_processor_type': 'SiglipImageProcessor', 'do_resize': True,
+                 'do_rescale': True, 'do_normalize': True, 'image_mean': [0.5] * 3,
+                 'image_std': [0.5] * 3, 'resample': 3 if self.version == 1 else 2,
+                 'size': {'height': 32, 'width': 32}}  # fmt: skip
+        (folder / 'preprocessor_config.json').write_text(json.dumps(image))
+        pad, end = ('</s>', '</s>') if self.version == 1 else ('<pad>', '<eos>')
+        config = {'tokenizer_class': 'SiglipTokenizer' if self.version == 1 else 'GemmaTokenizer',
+                  'pad_token': pad, 'eos_token': end}  # fmt: skip
+        (folder / 'tokenizer_config.json').write_text(json.dumps(config))
+        words_tokenizer(pad, end).save(str(folder / 'tokenizer.json'))
+        return folder / 'model.safetensors'
+
+
+def words_tokenizer(pad, end):
+    """A tokenizer by whole words, with the end-of-text rule of the publisher's files."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = ['<unk>', *dict.fromkeys([pad, end]), 'a', 'video', 'of', 'swimming', 'c', 'c++', 'in']
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, '<unk>'))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f'$A {end}', special_tokens=[(end, words.index(end))]
+    )
+    return tokenizer
+
+
+class TimmTower:
+    """OpenCLIP around a tiny image tower of timm, ``SigLIP`` or ``PerceptionEncoder``."""
+
+    def __init__(self, kind, class_token=True):
+        import timm
+        from open_clip.transformer import TextTransformer
+
+        own = kind == 'PerceptionEncoder'
+        size = 'tiny_patch16_384' if class_token else 'gigantic_patch14_448'
+        name = f'vit_pe_core_{size}' if own else 'vit_base_patch16_siglip_224'
+        options = {'mlp_ratio': 2.5, 'ref_feat_shape': (4, 4)} if own else {}
+        self.trunk = awaken(
+            timm.create_model(
+                name, num_classes=48 if own else 0, img_size=32, patch_size=8, embed_dim=64,
+                depth=2, num_heads=4, **options,
+            )
+        )  # fmt: skip
+        if own:
+            self.trunk.head.bias.data.zero_()
+        ends = {} if own else {'no_causal_mask': True, 'pool_type': 'last', 'proj_bias': True}
+        self.text = awaken(
+            TextTransformer(
+                CONTEXT, VOCAB, 64, heads=2, layers=2, output_dim=48 if own else 64, **ends
+            )
+        )
+        self.kind = kind
+
+    def __call__(self, frames, tokens):
+        images = self.trunk(frames)
+        if self.kind == 'PerceptionEncoder':
+            images = torch.nn.functional.normalize(images, dim=-1)
+        return images, self.text(tokens)
+
+    def state_dict(self):
+        parts = {'visual.trunk.': self.trunk, 'text.': self.text}
+        state = {p + k: v for p, module in parts.items() for k, v in module.state_dict().items()}
+        state['logit_scale'] = torch.tensor(2.0)
+        if self.kind == 'SigLIP':
+            state['logit_bias'] = torch.tensor(-3.0)
+        return state

@@ -22,8 +22,8 @@ FEATURES = 2e-5
 FACTS = {
     'activation': 'quick_gelu', 'text_activation': 'quick_gelu', 'heads': 4, 'text_heads': 2,
     'norm_eps': 1e-3, 'text_norm_eps': 1e-3, 'pooling': 'cls', 'text_pooling': 'argmax',
-    'causal': True, 'tokenizer': 'clip', 'mean': CLIP_MEAN, 'std': CLIP_STD, 'resize': 'shortest',
-    'interpolation': 'bicubic',
+    'causal': True, 'frame_attention': 'own', 'tokenizer': 'clip',
+    'mean': CLIP_MEAN, 'std': CLIP_STD, 'resize': 'shortest', 'interpolation': 'bicubic',
 }  # fmt: skip
 
 
@@ -88,7 +88,7 @@ SAID_IN_HUGGING_FACE = {
     'interpolation': ('preprocessor_config.json', 'resample'),
     **dict.fromkeys(
         ('activation', 'text_activation', 'heads', 'text_heads', 'norm_eps', 'text_norm_eps',
-         'pooling', 'text_pooling', 'causal'),
+         'pooling', 'text_pooling', 'causal', 'frame_attention'),
         ('config.json', None),
     ),
 }  # fmt: skip

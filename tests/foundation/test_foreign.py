@@ -37,15 +37,6 @@ def x_clip():
     return XCLIPModel(config)
 
 
-def siglip():
-    from transformers import SiglipConfig, SiglipModel
-
-    sizes = {'hidden_size': 32, 'intermediate_size': 64, 'num_hidden_layers': 1,
-             'num_attention_heads': 1}  # fmt: skip
-    vision = {**sizes, 'image_size': 16, 'patch_size': 8}
-    return SiglipModel(SiglipConfig(text_config={**sizes, 'vocab_size': 100}, vision_config=vision))
-
-
 VIT = {'image_size': 16, 'patch_size': 8, 'width': 64, 'layers': 1}
 FOREIGN = {
     'RN50': (lambda: plain({'layers': [1, 1, 1, 1], 'width': 8, 'image_size': 32}), 'ResNet'),
@@ -75,7 +66,6 @@ FOREIGN = {
         'attention pooling',
     ),
     'layer scale': (lambda: plain({**VIT, 'ls_init_value': 0.1}), 'layer scale'),
-    'SigLIP': (siglip, 'SigLIP'),
 }
 
 

@@ -18,7 +18,7 @@ PIXELS = {
     'mean': [0.5, 0.4, 0.3], 'std': [0.2, 0.3, 0.1], 'resize': 'squash', 'interpolation': 'bilinear'
 }  # fmt: skip
 REST = {'norm_eps': 1e-5, 'pooling': 'cls', 'text_pooling': 'argmax', 'causal': True,
-        'tokenizer': 'clip', **PIXELS}  # fmt: skip
+        'frame_attention': 'own', 'tokenizer': 'clip', **PIXELS}  # fmt: skip
 
 
 @pytest.fixture(scope='module')

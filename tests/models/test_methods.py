@@ -157,7 +157,7 @@ def test_merging_on_request(make, name, batch):
     model = step(make(name), batch)
     backbone = model.backbone
     origin, plain = backbone.fingerprint, scores(model, batch)
-    (tokens,) = model.classes.current.tokens
+    tokens = model.classes.tokenize(model.classes.current.prompts[0])
     frozen = backbone.encode_text_frozen(tokens)
     state = model.state_dict()
     backbone.merge_adapter()

@@ -90,11 +90,15 @@ def test_every_shipped_config_has_the_views_of_its_foundation():
     for path in paths:
         cfg = read_config(path)
         use_foundation(cfg)
-        kind = cfg.model.backbone.foundation.type
+        foundation = cfg.model.backbone.foundation
+        arch = resolve_architecture(foundation.type, foundation.arch)
         pipeline = cfg.test_dataloader.dataset.pipeline
-        found = {s.interpolation for s in pipeline if s.type == 'Resize'}
-        assert found == {{'CLIP': 'bicubic', 'ViCLIP': 'bilinear'}[kind]}, path
-    assert len(paths) > 10
+        resizes = [step for step in pipeline if step.type == 'Resize']
+        expected = 'bicubic' if foundation.type == 'CLIP' else 'bilinear'
+        assert {step.interpolation for step in resizes} == {expected}, path
+        keeps = {step.get('keep_ratio', True) for step in resizes}
+        assert keeps == {arch.resize == 'shortest'}, path
+    assert len(paths) > 14
 
 
 @pytest.mark.parametrize(('rule', 'kept'), [('shortest', True), ('squash', False)])

@@ -29,6 +29,12 @@ class CoOp(FoundationAdapter):
     ) -> None:
         super().__init__(foundation)
         check_positive('context', context)
+        if not foundation.text.cuts_texts or foundation.arch.tokenizer != 'clip':
+            raise AdapterError(
+                "CoOp's vectors stand behind the start token of CLIP's texts, in room that a text "
+                f'leaves; the texts of a {foundation.arch.kind} have no start token, and their '
+                'padding takes part in the attention. Choose another method'
+            )
         self.init_ids = [] if init is None else encode(init.replace('_', ' '))
         if init is not None:
             if not self.init_ids:

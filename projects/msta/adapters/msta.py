@@ -128,7 +128,8 @@ class _Branch(nn.Module):
 def temporal_residual(conv: TemporalConv, x: Tensor, layout: TokenLayout, like: Tensor) -> Tensor:
     """Apply ``conv`` to tokens ``(N, L, C)``; the result ``(N, L, W)`` has the shape of ``like``.
 
-    In a joint sequence the CLS token belongs to no frame and gets zero.
+    In a joint sequence the CLS token belongs to no frame and gets zero; without a CLS token the
+    patches are all there is.
     """
     t, h, w = layout.frames, layout.height, layout.width
     if layout.kind == 'joint':
@@ -139,6 +140,8 @@ def temporal_residual(conv: TemporalConv, x: Tensor, layout: TokenLayout, like: 
         patches = conv(grid).permute(0, 2, 3, 1, 4).flatten(1, 3)
         return torch.cat([cls, patches], dim=1)
     x = x.unflatten(0, (-1, t))  # (B, T, L, C)
+    if not layout.class_token:
+        return conv(x.unflatten(2, (h, w))).flatten(2, 3).flatten(0, 1)
     cls = conv.cls(x[:, :, 0]).flatten(0, 1).unsqueeze(1)
     if layout.pooled:
         return cls

@@ -13,7 +13,7 @@ from .msta import TemporalConv
 
 
 class _Convolution(nn.Module):
-    """``up(conv(down(x)))`` of the patch tokens, zero at the start; CLS gets nothing."""
+    """``up(conv(down(x)))`` of the patch tokens, zero at the start; a CLS gets nothing."""
 
     def __init__(self, width: int, dim: int, kernel: Sequence[int]) -> None:
         super().__init__()
@@ -26,14 +26,15 @@ class _Convolution(nn.Module):
     def forward(self, x: Tensor, layout: TokenLayout) -> Tensor:
         """Map ``(N, L, W)`` to ``(N, L, W)``."""
         t, h, w = layout.frames, layout.height, layout.width
-        z = self.down(x[:, 1:])
+        first = int(layout.class_token)
+        z = self.down(x[:, first:])
         if layout.kind == 'joint':  # (B, H*W*T, C), position-major
             grid = z.unflatten(1, (h, w, t)).permute(0, 3, 1, 2, 4)  # (B, T, H, W, C)
             z = self.temporal(grid).permute(0, 2, 3, 1, 4).flatten(1, 3)
         else:  # (B*T, H*W, C)
             grid = z.unflatten(0, (-1, t)).unflatten(2, (h, w))
             z = self.temporal(grid).flatten(2, 3).flatten(0, 1)
-        return F.pad(self.up(z), (0, 0, 1, 0))
+        return F.pad(self.up(z), (0, 0, first, 0))
 
 
 class STAdapter(FoundationAdapter):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..foundation import TextState, VideoLanguageModel, VideoState
-from ..foundation.towers import TextTower
+from ..foundation.text_tower import TextTower
 from .base import FoundationAdapter, check_towers
 
 Module = TypeVar('Module', bound=nn.Module)

@@ -1,10 +1,12 @@
 """The frozen video-language models: plain PyTorch, no OpenMMLab, no adapters, no data."""
 
-from .architecture import Architecture, FoundationError, resolve_architecture
+from .architecture import Architecture, FoundationError
 from .facts import OPEN_FACTS, said_by_config
 from .load import load_foundation, save_foundation
 from .model import VideoLanguageModel, build_foundation, tokenize
-from .towers import TextState, VideoState
+from .presets import resolve_architecture
+from .text_tower import TextState
+from .towers import VideoState
 from .transformer import Sites, Taps, TokenLayout
 from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..spelling import did_you_mean
@@ -15,17 +15,26 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-_STATISTICS = {'ViCLIP': (IMAGENET_MEAN, IMAGENET_STD), 'CLIP': (CLIP_MEAN, CLIP_STD)}
+HALF = (0.5, 0.5, 0.5)
+_STATISTICS = {
+    'ViCLIP': (IMAGENET_MEAN, IMAGENET_STD),
+    'CLIP': (CLIP_MEAN, CLIP_STD),
+    'PerceptionEncoder': (HALF, HALF),
+    'SigLIP': (HALF, HALF),
+}
 
 KINDS = tuple(_STATISTICS)
 # What a field that names something may say: all that the towers can compute.
 CHOICES: dict[str, tuple[Any, ...]] = {
     'activation': ('quick_gelu', 'gelu', 'gelu_tanh'),
     'text_activation': ('quick_gelu', 'gelu', 'gelu_tanh'),
-    'pooling': ('cls',),
-    'text_pooling': ('argmax',),
-    'causal': (True,),
-    'tokenizer': ('clip',),
+    'pooling': ('cls', 'attention'),
+    'text_pooling': ('argmax', 'last'),
+    'causal': (True, False),
+    'tokenizer': ('clip', 'siglip', 'siglip2'),
+    'position_resize': ('bicubic', 'bilinear'),
+    'frame_mean': ('raw', 'normalised'),
+    'frame_attention': ('own', 'neighbours'),
     'resize': ('shortest', 'squash'),
     'interpolation': ('bicubic', 'bilinear', 'nearest', 'area', 'lanczos'),
 }
@@ -42,13 +51,26 @@ class Architecture:
     """Everything that fixes the shape and meaning of a two-tower model.
 
     ``kind`` is ``'ViCLIP'`` (joint space-time attention over all patches of a clip, one CLS a clip)
-    or ``'CLIP'`` (one sequence a frame, mean over frames). ``num_frames`` is the length of
-    ViCLIP's temporal embedding; for CLIP it only says how many frames a clip usually has.
-    ``pooling``: the row that a tower's embedding is read from; ``'argmax'`` is the largest token
-    id, CLIP's end of text. ``mean``, ``std``: pixel statistics on a 0..1 scale, by default those of
-    the kind's first publication. ``resize``: ``'shortest'`` scales the short side and crops,
-    ``'squash'`` scales both sides to the image size; None where nobody has said, as for
-    ``interpolation``. ``text_activation`` is by default the video tower's.
+    or an image tower on each frame: ``'CLIP'``, ``'PerceptionEncoder'``, ``'SigLIP'``.
+    ``num_frames`` is the length of ViCLIP's temporal embedding; for the others it only says how
+    many frames a clip usually has.
+
+    ``pooling``: what a tower's embedding is read from: the row of the class token, or all rows
+    through attention by a learned probe of ``pool_heads`` heads (None: the tower's);
+    ``'argmax'`` is the largest token id, CLIP's end of text, ``'last'`` the last position.
+    ``causal``: a word of a text sees only those before it. ``tokenizer``: ``'clip'``, or the
+    ``tokenizer.json`` beside the weights behind SigLIP's clean-up (lower case, no punctuation) or
+    SigLIP 2's (lower case). ``rope``: rotary positions in the video tower as well.
+    ``position_resize``: how its learned positions follow another image size. ``frame_mean``:
+    whether a clip is the mean of its frames' embeddings as they are or of length 1.
+    ``frame_attention``: whether a frame attends to its own tokens or to those of the frames before
+    and after it too (Open-VCLIP). ``logit_bias``: a number added to scaled cosines, for the sigmoid
+    of a single pair.
+
+    ``mean``, ``std``: pixel statistics on a 0..1 scale, by default those of the kind's first
+    publication. ``resize``: ``'shortest'`` scales the short side and crops, ``'squash'`` scales
+    both sides to the image size; None where nobody has said, as for ``interpolation``.
+    ``text_activation`` is by default the video tower's.
     """
 
     kind: str
@@ -78,6 +100,18 @@ class Architecture:
     std: Colour = ()  # type: ignore[assignment]
     resize: str | None = None
     interpolation: str | None = None
+    class_token: bool = True
+    ln_pre: bool = True
+    patch_bias: bool = False
+    projection: bool = True
+    rope: bool = False
+    position_resize: str = 'bicubic'
+    pool_heads: int | None = None
+    pool_mlp_ratio: float = 4.0
+    frame_mean: str = 'raw'
+    frame_attention: str = 'own'
+    text_proj_bias: bool = False
+    logit_bias: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -106,6 +140,28 @@ class Architecture:
                     f'{heads} heads'
                 )
 
+        self._check_combination()
+
+    def _check_combination(self) -> None:
+        head = self.width // self.heads
+        problem = ''
+        if self.pooling == 'cls' and not self.class_token:
+            problem = "pooling='cls' reads a class token, and class_token=False: there is none"
+        elif self.kind == 'ViCLIP' and (
+            self.pooling != 'cls' or self.rope or self.frame_attention != 'own'
+        ):
+            problem = (
+                'ViCLIP reads its class token, has no rotary positions, and attends to all frames'
+            )
+        elif self.rope and head % 4:
+            problem = f'rotary positions in two directions need heads of 4n channels, not {head}'
+        elif not self.projection and self.embed_dim != self.width:
+            problem = f'without projection embed_dim={self.embed_dim} must be width={self.width}'
+        elif self.pool_heads is not None and self.width % self.pool_heads:
+            problem = f'a width of {self.width} cannot be split evenly over {self.pool_heads} heads'
+        if problem:
+            raise FoundationError(f'architecture: {problem}')
+
     def _check_values(self) -> None:
         for name, choices in CHOICES.items():
             value = getattr(self, name)
@@ -115,22 +171,29 @@ class Architecture:
                     'wrongly here'
                 )
         for field in fields(self):
-            value = getattr(self, field.name)
-            number = {'int': (int,), 'float': (int, float)}.get(str(field.type))
-            if number and (not isinstance(value, number) or isinstance(value, bool)):
-                raise FoundationError(f'architecture: {field.name}={value!r} is not a number')
-            if isinstance(value, int) and value < 1:
-                raise FoundationError(f'architecture: {field.name}={value} must be at least 1')
-            if isinstance(value, float) and not 0 < value < 100:
-                raise FoundationError(
-                    f'architecture: {field.name}={value} must be above 0 and below 100'
-                )
+            self._check_number(field.name, str(field.type))
         for name in ('mean', 'std'):
             value = getattr(self, name)
             if len(value) != 3 or not all(0 <= v <= 1 for v in value) or min(self.std) == 0:
                 raise FoundationError(
                     f'architecture: {name}={value} must be three numbers on a 0..1 scale'
                 )
+
+    def _check_number(self, name: str, kind: str) -> None:
+        value = getattr(self, name)
+        if value is None and 'None' in kind:
+            return
+        if (kind == 'bool') != isinstance(value, bool):
+            raise FoundationError(f'architecture: {name}={value!r} is not {_WORDS.get(kind, kind)}')
+        number = {'int': (int,), 'float': (int, float)}.get(kind.removesuffix(' | None'))
+        if number is None:
+            return
+        if not isinstance(value, number):
+            raise FoundationError(f'architecture: {name}={value!r} is not a number')
+        if isinstance(value, int) and value < 1:
+            raise FoundationError(f'architecture: {name}={value} must be at least 1')
+        if isinstance(value, float) and not 0 < value < 100:
+            raise FoundationError(f'architecture: {name}={value} must be above 0 and below 100')
 
     def differences(self, other: Architecture) -> list[str]:
         """Fields in which two architectures differ, as ``'field: mine != theirs'``; not where one
@@ -153,65 +216,8 @@ class Architecture:
         return f'Architecture({", ".join(said)})'
 
 
+_WORDS = {'bool': 'True or False', 'int': 'a number', 'float': 'a number'}
 _FIRST_FIELDS = (
     'embed_dim', 'image_size', 'patch_size', 'width', 'layers', 'heads', 'text_width',
     'text_layers', 'text_heads', 'context_length', 'vocab_size', 'num_frames', 'activation',
 )  # fmt: skip
-
-
-def _presets(kind: str, context_length: int, interpolation: str) -> dict[str, Architecture]:
-    # As published: short side and crop; OpenAI's images bicubic, the videos of ViCLIP bilinear.
-    b16 = Architecture(
-        kind, 512, 224, 16, 768, 12, 12, 512, 12, 8, context_length,
-        resize='shortest', interpolation=interpolation,
-    )  # fmt: skip
-    l14 = replace(
-        b16, embed_dim=768, patch_size=14, width=1024, layers=24, heads=16, text_width=768,
-        text_heads=12,
-    )  # fmt: skip
-    return {'b16': b16, 'b32': replace(b16, patch_size=32), 'l14': l14}
-
-
-PRESETS = {('CLIP', name): arch for name, arch in _presets('CLIP', 77, 'bicubic').items()}
-PRESETS |= {('ViCLIP', name): arch for name, arch in _presets('ViCLIP', 32, 'bilinear').items()}
-del PRESETS['ViCLIP', 'b32']  # was never published
-
-
-def resolve_architecture(kind: str, arch: str | dict[str, Any], **changes: Any) -> Architecture:
-    """The architecture that a config names (``'b16'``) or spells out (a dict of fields).
-
-    ``changes``: fields that differ from it; ``activation`` is for both towers unless
-    ``text_activation`` is there too, and so is ``norm_eps``.
-    """
-    changes = for_both_towers(changes)
-    if isinstance(arch, str):
-        if (kind, arch) not in PRESETS:
-            known = [f'{k} {a}' for k, a in PRESETS]
-            raise FoundationError(
-                f'no preset {kind!r} {arch!r}{did_you_mean(f"{kind} {arch}", known)}; the presets '
-                f'are: {", ".join(known)}'
-            )
-        _check_fields(changes)
-        return replace(PRESETS[kind, arch], **changes)
-    arch = {**for_both_towers(arch), **changes}
-    _check_fields(arch)
-    try:
-        return Architecture(kind=kind, **arch)
-    except TypeError as error:
-        raise FoundationError(f'incomplete architecture: {error}') from error
-
-
-def for_both_towers(said: dict[str, Any]) -> dict[str, Any]:
-    """Say of the text tower what is said of the video tower alone: activation and epsilon."""
-    both = {f'text_{name}': said[name] for name in ('activation', 'norm_eps') if name in said}
-    return {**both, **said}
-
-
-def _check_fields(said: dict[str, Any]) -> None:
-    known_fields = {f.name for f in fields(Architecture)} - {'kind'}
-    unknown = sorted(set(said) - known_fields)
-    if unknown:
-        raise FoundationError(
-            f'unknown architecture field(s) {unknown}{did_you_mean(unknown[0], known_fields)}; the '
-            f'fields are {sorted(known_fields)}'
-        )

@@ -37,6 +37,17 @@ _TEXT_DEFAULTS = {
     'num_attention_heads': 8, 'max_position_embeddings': 77, 'vocab_size': 49408,
     'hidden_act': 'quick_gelu', 'layer_norm_eps': 1e-5, 'eos_token_id': 49407,
 }  # fmt: skip
+# What SiglipVisionConfig and SiglipTextConfig have otherwise.
+_SIGLIP_VISION = {'patch_size': 16, 'hidden_act': 'gelu_pytorch_tanh', 'layer_norm_eps': 1e-6}
+_SIGLIP_TEXT = {
+    'vocab_size': 32000, 'hidden_size': 768, 'intermediate_size': 3072, 'num_attention_heads': 12,
+    'max_position_embeddings': 64, 'hidden_act': 'gelu_pytorch_tanh', 'layer_norm_eps': 1e-6,
+}  # fmt: skip
+# SigLIP 2 has Gemma's tokenizer, behind lower-casing (big_vision's configs of SigLIP 2).
+_TOKENIZERS = {
+    'CLIPTokenizer': 'clip', 'SiglipTokenizer': 'siglip', 'Siglip2Tokenizer': 'siglip2',
+    'GemmaTokenizer': 'siglip2',
+}  # fmt: skip
 _ACTIVATIONS = {'gelu_pytorch_tanh': 'gelu_tanh', 'gelu_new': 'gelu_tanh'}
 # Pillow's numbers.
 _RESAMPLE = {0: 'nearest', 1: 'lanczos', 2: 'bilinear', 3: 'bicubic'}
@@ -84,11 +95,13 @@ def _read(path: Path) -> Config | None:
 def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
     """The fields of an architecture in the ``config.json`` of a ``CLIPModel``."""
     kind = config.get('model_type')
+    if kind == 'siglip':
+        return _siglip_facts(config, path)
     if kind != 'clip':
         raise FoundationError(
-            f"{path} says model_type={kind!r}, which is not supported: only 'clip' is computed as "
-            'here (metaclip_2, for one, has other words and pools its texts elsewhere). '
-            f'{SUPPORTED}'
+            f"{path} says model_type={kind!r}, which is not supported: only 'clip' and 'siglip' "
+            'are computed as here (metaclip_2, for one, has other words and pools its texts '
+            f'elsewhere; siglip2 takes images of any shape). {SUPPORTED}'
         )
     vision = _section(config, 'vision_config', _VISION_DEFAULTS)
     text = _section(config, 'text_config', _TEXT_DEFAULTS)
@@ -101,6 +114,35 @@ def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
         )
     return {
         'embed_dim': config.get('projection_dim', 512),
+        'pooling': 'cls',
+        'text_pooling': 'argmax',
+        'causal': True,
+        **_tower_facts(vision, text),
+    }
+
+
+def _siglip_facts(config: Config, path: Path) -> dict[str, Any]:
+    vision = _section(config, 'vision_config', {**_VISION_DEFAULTS, **_SIGLIP_VISION})
+    text = _section(config, 'text_config', {**_TEXT_DEFAULTS, **_SIGLIP_TEXT})
+    if not vision.get('vision_use_head', True):
+        raise FoundationError(f'{path} says vision_use_head=False, which is not supported')
+    if vision['image_size'] % vision['patch_size']:
+        raise FoundationError(
+            f'{path} says image_size={vision["image_size"]}, not a multiple of '
+            f'patch_size={vision["patch_size"]}: the model leaves the rest of each image out, '
+            'which is not supported. Take a release of another size'
+        )
+    return {
+        'embed_dim': text.get('projection_size') or text['hidden_size'],
+        'pooling': 'attention',
+        'text_pooling': 'last',
+        'causal': False,
+        **_tower_facts(vision, text),
+    }
+
+
+def _tower_facts(vision: Config, text: Config) -> dict[str, Any]:
+    return {
         'width': vision['hidden_size'],
         'layers': vision['num_hidden_layers'],
         'heads': vision['num_attention_heads'],
@@ -109,7 +151,6 @@ def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
         'patch_size': vision['patch_size'],
         'activation': _ACTIVATIONS.get(vision['hidden_act'], vision['hidden_act']),
         'norm_eps': vision['layer_norm_eps'],
-        'pooling': 'cls',
         'text_width': text['hidden_size'],
         'text_layers': text['num_hidden_layers'],
         'text_heads': text['num_attention_heads'],
@@ -118,8 +159,7 @@ def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
         'vocab_size': text['vocab_size'],
         'text_activation': _ACTIVATIONS.get(text['hidden_act'], text['hidden_act']),
         'text_norm_eps': text['layer_norm_eps'],
-        'text_pooling': 'argmax',
-        'causal': True,
+        'frame_attention': 'own',
     }
 
 
@@ -139,8 +179,7 @@ def _views_and_tokenizer(folder: Path) -> list[Source]:
             break
     tokenizer = (_read(folder / _TOKENIZER) or {}).get('tokenizer_class')
     if tokenizer is not None:
-        clip = str(tokenizer).removesuffix('Fast') == 'CLIPTokenizer'
-        value = 'clip' if clip else str(tokenizer)
+        value = _TOKENIZERS.get(str(tokenizer).removesuffix('Fast'), str(tokenizer))
         sources.append(Source(str(folder / _TOKENIZER), {'tokenizer': value}))
     return sources
 

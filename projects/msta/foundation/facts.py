@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .architecture import FoundationError, for_both_towers, resolve_architecture
+from .architecture import FoundationError
+from .presets import for_both_towers, resolve_architecture
 
 # Fact -> what it is and which values are to be chosen from.
 OPEN_FACTS = {
@@ -21,12 +22,17 @@ OPEN_FACTS = {
     'text_heads': "attention heads of the text tower (OpenAI's: width / 64)",
     'norm_eps': 'epsilon of the layer norms (1e-5 in CLIP, 1e-6 in some others)',
     'text_norm_eps': 'the same of the text tower; norm_eps says it for both',
-    'pooling': "what the image embedding is read from: 'cls', the class token",
-    'text_pooling': "what the text embedding is read from: 'argmax', CLIP's end of text",
-    'causal': 'True where a word of a text sees only those before it, as in CLIP',
-    'tokenizer': "'clip', CLIP's byte-pair encoding of 49,408 tokens",
+    'pooling': "what the image embedding is read from: 'cls', the class token, or 'attention', all "
+    'tokens by a learned probe',
+    'text_pooling': "what the text embedding is read from: 'argmax', CLIP's end of text, or "
+    "'last', the last position",
+    'causal': 'True where a word of a text sees only those before it, as in CLIP; False in SigLIP',
+    'frame_attention': "what a frame attends to: 'own' tokens alone (nearly all models), or also "
+    "those of its 'neighbours', the frames before and after it (Open-VCLIP)",
+    'tokenizer': "'clip', CLIP's byte-pair encoding of 49,408 tokens; 'siglip' or 'siglip2', the "
+    'tokenizer.json beside the weights behind lower-casing (siglip: and without punctuation)',
     'mean': "pixel mean on a 0..1 scale (CLIP's: 0.48145466, 0.4578275, 0.40821073; LAION-2B's "
-    'ViT-L/14: 0.5, 0.5, 0.5)',
+    'ViT-L/14, Perception Encoder, SigLIP: 0.5, 0.5, 0.5)',
     'std': "pixel standard deviation (CLIP's: 0.26862954, 0.26130258, 0.27577711; LAION-2B's "
     'ViT-L/14: 0.5, 0.5, 0.5)',
     'resize': "'shortest' (short side scaled, then cropped; CLIP) or 'squash' (both sides scaled)",

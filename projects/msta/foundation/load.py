@@ -14,24 +14,32 @@ from torch import Tensor
 from ..archives import not_finite
 from ..files import replacing
 from ..spelling import did_you_mean
-from .architecture import PRESETS, Architecture, FoundationError, for_both_towers
+from .architecture import Architecture, FoundationError
 from .config_files import BESIDE_HINT, facts_beside
 from .convert import Format, detect_format, strip_wrappers, to_viclip
+from .convert.tuned import TOKEN_EMBEDDING, check_token_embedding
 from .facts import OPEN_FACTS, Source, require, settle
 from .model import VideoLanguageModel
+from .presets import PRESETS, code_fields, for_both_towers
 from .shapes import sizes_of
+from .tokenizer_file import FileTokenizer
 from .weight_files import read_weights
 from .weights import known_facts
 
 _LISTED = 12  # keys named in an error before '... and N more'
 
 
-def load_foundation(path: str | Path, **said: Any) -> VideoLanguageModel:
+def load_foundation(
+    path: str | Path, token_embedding: str | Path | None = None, **said: Any
+) -> VideoLanguageModel:
     """Read a foundation model from a file or folder.
 
     Recognised by content: OpenAI CLIP (``.pt``, TorchScript or state dict), Hugging Face CLIP
     (folder, ``.safetensors`` or ``.bin``), OpenCLIP, ViCLIP (``.pth`` or ``.safetensors``). Sizes
     are read off the tensors; weights become float32.
+
+    ``token_embedding``: a CLIP file to take the token embedding from, for ViFi-CLIP, whose files
+    lack it.
 
     ``said``: facts that tensors do not show, such as ``activation`` and ``heads`` (all of them:
     :data:`OPEN_FACTS`), for files of which neither a config beside them nor the table of published
@@ -58,9 +66,12 @@ def load_foundation(path: str | Path, **said: Any) -> VideoLanguageModel:
         raise FoundationError(f'{path}: {error}') from error
     try:
         ours = known.convert(state)
+        _complete(ours, state, token_embedding)
         sizes = sizes_of(known.kind, ours)
         facts = _facts(path, known, sizes, ours, metadata, said)
-        arch = Architecture(known.kind, **sizes, **facts)
+        arch = Architecture(
+            known.kind, **{**code_fields(known.kind), **known.fields, **sizes, **facts}
+        )
     except (FoundationError, KeyError) as error:
         reason = f'lacks the tensor {error}' if isinstance(error, KeyError) else error
         raise FoundationError(f'{path}: {reason}') from error
@@ -71,7 +82,32 @@ def load_foundation(path: str | Path, **said: Any) -> VideoLanguageModel:
     _check_fit(arch, ours, path, known.name)
     model = VideoLanguageModel(arch)
     model.load_state_dict(ours, strict=True)
+    if arch.tokenizer != 'clip':
+        model.tokenizer = FileTokenizer(path if path.is_dir() else path.parent, arch)
     return model
+
+
+def _complete(
+    ours: dict[str, Tensor], theirs: Mapping[str, Tensor], path: str | Path | None
+) -> None:
+    """Put in the token embedding of another file where, and only where, there is none."""
+    missing = TOKEN_EMBEDDING not in ours
+    if path is None and missing:
+        raise FoundationError(
+            'it has no token embedding: ViFi-CLIP never trains it, and does not keep it. Name the '
+            'file of the CLIP it was tuned from: foundation=dict(..., '
+            "token_embedding='data/foundation/ViT-B-16.pt'), or in Python "
+            'load_foundation(path, token_embedding=...)'
+        )
+    if path is None:
+        return
+    if not missing:
+        raise FoundationError('it has a token embedding of its own: leave token_embedding out')
+    if not Path(path).exists():
+        raise FoundationError(f'token_embedding: there is no {path}')
+    other = strip_wrappers(read_weights(path)[0])
+    ours[TOKEN_EMBEDDING] = detect_format(other).convert(other)[TOKEN_EMBEDDING]
+    check_token_embedding(theirs, ours[TOKEN_EMBEDDING])
 
 
 def _facts(
@@ -92,6 +128,7 @@ def _facts(
     family = Source(f'the code of {known.name}', known.said(sizes), known.firm)
     so_far = settle([*sources, family])
     name, published = known_facts(known.kind, sizes, so_far, state)
+    published = {fact: value for fact, value in published.items() if fact not in known.asks}
     # A model of the table is more than its family.
     settled = settle([*sources, Source(name, published, firm=False), family])
     hint = BESIDE_HINT

@@ -8,6 +8,7 @@ from typing import Any
 
 from .architecture import FoundationError
 from .convert.foreign import SUPPORTED
+from .timm_towers import tower_of_timm
 
 Config = Mapping[str, Any]
 
@@ -15,12 +16,13 @@ Config = Mapping[str, Any]
 _VISION_READ = {
     'layers': 12, 'width': 768, 'head_width': 64, 'mlp_ratio': 4.0, 'patch_size': 16,
     'image_size': 224, 'pool_type': 'tok', 'act_kwargs': None, 'norm_kwargs': None,
+    'timm_model_name': None, 'timm_pool': 'avg',
 }  # fmt: skip
 _TEXT_READ = {
     'context_length': 77, 'vocab_size': 49408, 'width': 512, 'heads': 8, 'layers': 12,
     'mlp_ratio': 4.0, 'no_causal_mask': False, 'pool_type': 'argmax', 'act_kwargs': None,
     'norm_kwargs': None, 'hf_tokenizer_name': None, 'tokenizer_mode': None,
-    'tokenizer_kwargs': None,
+    'tokenizer_kwargs': None, 'proj_bias': False,
 }  # fmt: skip
 # Any other value would be computed otherwise than here.
 _BLOCK_FIXED = {
@@ -30,16 +32,15 @@ _BLOCK_FIXED = {
 }  # fmt: skip
 _VISION_FIXED = {
     **_BLOCK_FIXED, 'attentional_pool': False, 'no_ln_pre': False, 'pos_embed_type': 'learnable',
-    'timm_model_name': None,
 }  # fmt: skip
 _TEXT_FIXED = {
-    **_BLOCK_FIXED, 'embed_cls': False, 'proj_bias': False, 'proj_type': 'linear',
+    **_BLOCK_FIXED, 'embed_cls': False, 'proj_type': 'linear',
     'hf_model_name': None,
 }  # fmt: skip
 # Idle in such a model: of training, of another kind of tower, or of what else is returned.
 _IDLE = {
     'patch_dropout', 'output_tokens', 'attn_pooler_queries', 'attn_pooler_heads', 'block_type',
-    'timm_model_pretrained', 'timm_pool', 'timm_proj', 'timm_proj_bias', 'timm_drop',
+    'timm_model_pretrained', 'timm_proj', 'timm_proj_bias', 'timm_drop',
     'timm_drop_path', 'hf_model_pretrained', 'hf_proj_type', 'hf_pooler_type', 'pad_id', 'eos_id',
 }  # fmt: skip
 _TOP = {
@@ -62,6 +63,7 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
     if unknown:
         raise FoundationError(f'{path}: model_cfg.{unknown[0]} is not known here. {SUPPORTED}')
     vision = _section(model, 'vision_cfg', _VISION_READ, _VISION_FIXED, path)
+    trunk = _trunk(vision, path)
     text = _section(model, 'text_cfg', _TEXT_READ, _TEXT_FIXED, path)
     if not isinstance(vision['layers'], int):
         raise FoundationError(
@@ -71,15 +73,7 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
     quick = bool(model.get('quick_gelu'))
     return {
         'embed_dim': model['embed_dim'],
-        'width': vision['width'],
-        'layers': vision['layers'],
-        'heads': vision['width'] // vision['head_width'],
-        'mlp_ratio': vision['mlp_ratio'],
-        'image_size': _side(vision['image_size']),
-        'patch_size': _side(vision['patch_size']),
-        'activation': _activation(quick, vision['act_kwargs'], path),
-        'norm_eps': _epsilon(vision['norm_kwargs'], path),
-        'pooling': _POOLING.get(vision['pool_type'], vision['pool_type']),
+        **(trunk or _plain_tower(vision, quick, path)),
         'text_width': text['width'],
         'text_layers': text['layers'],
         'text_heads': text['heads'],
@@ -90,9 +84,38 @@ def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
         'text_norm_eps': _epsilon(text['norm_kwargs'], path),
         'text_pooling': text['pool_type'],
         'causal': not text['no_causal_mask'],
+        'frame_attention': 'own',
         'tokenizer': _tokenizer(text),
         **_views(config.get('preprocess_cfg') or {}),
     }
+
+
+def _plain_tower(vision: Config, quick: bool, path: Path) -> dict[str, Any]:
+    return {
+        'width': vision['width'],
+        'layers': vision['layers'],
+        'heads': vision['width'] // vision['head_width'],
+        'mlp_ratio': vision['mlp_ratio'],
+        'image_size': _side(vision['image_size']),
+        'patch_size': _side(vision['patch_size']),
+        'activation': _activation(quick, vision['act_kwargs'], path),
+        'norm_eps': _epsilon(vision['norm_kwargs'], path),
+        'pooling': _POOLING.get(vision['pool_type'], vision['pool_type']),
+    }
+
+
+def _trunk(vision: Config, path: Path) -> dict[str, Any] | None:
+    """The fields of an image tower of timm; None where it is OpenCLIP's own."""
+    name = vision['timm_model_name']
+    if name is None:
+        return None
+    found = tower_of_timm(name)
+    if found is None or vision['timm_pool'] != 'map':
+        raise FoundationError(
+            f'{path}: vision_cfg.timm_model_name={name!r} with timm_pool={vision["timm_pool"]!r} '
+            f'is not supported. {SUPPORTED}'
+        )
+    return {**found, 'image_size': _side(vision['image_size'])}
 
 
 def _section(model: Config, name: str, read: Config, fixed: Config, path: Path) -> dict[str, Any]:
@@ -129,6 +152,8 @@ def _epsilon(options: Config | None, path: Path) -> float:
 
 def _tokenizer(text: Config) -> str:
     named = text['hf_tokenizer_name'] or text['tokenizer_mode']
+    if text['hf_tokenizer_name'] and text['tokenizer_kwargs'] == {'clean': 'canonicalize'}:
+        return 'siglip'  # that clean-up, and the tokenizer beside the weights
     if named or text['tokenizer_kwargs']:
         return f'{named or "clip"} {text["tokenizer_kwargs"] or ""}'.strip()
     return 'clip'

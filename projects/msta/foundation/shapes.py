@@ -28,10 +28,11 @@ def sizes_of(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     try:
         conv = state['visual.conv1.weight']
         width, patch = conv.shape[0], conv.shape[-1]
-        side = math.isqrt(len(state['visual.positional_embedding']) - 1)
+        class_token = 'visual.class_embedding' in state
+        side = math.isqrt(len(state['visual.positional_embedding']) - int(class_token))
         vocab, text_width = state['text.token_embedding.weight'].shape
-        return dict(
-            embed_dim=state['visual.proj'].shape[1],
+        found: dict[str, Any] = dict(
+            embed_dim=state['text.proj'].shape[1],
             image_size=side * patch,
             patch_size=patch,
             width=width,
@@ -43,7 +44,17 @@ def sizes_of(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
             context_length=len(state['text.positional_embedding']),
             vocab_size=vocab,
             num_frames=len(state['visual.temporal_embedding']) if kind == 'ViCLIP' else 8,
+            class_token=class_token,
+            ln_pre='visual.ln_pre.weight' in state,
+            patch_bias='visual.conv1.bias' in state,
+            projection='visual.proj' in state,
+            text_proj_bias='text.proj_bias' in state,
+            logit_bias='logit_bias' in state,
         )
+        if 'visual.pool.probe' in state:
+            found['pooling'] = 'attention'
+            found['pool_mlp_ratio'] = len(state['visual.pool.mlp.fc.bias']) / width
+        return found
     except KeyError as error:
         raise FoundationError(
             f'the file lacks the tensor {error}, needed to read its architecture'

@@ -1,4 +1,4 @@
-"""The block stack that serves both towers of both foundation models.
+"""The block stack that serves both towers of all foundation models.
 
 An adapter is a callable beside a block, ``x = block(x) + adapter(taps, layout)``, or :class:`Sites`
 where it enters elsewhere. Which blocks have one is data, a mapping from 1-based block number.
@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .neighbours import with_neighbours
 from .packing import Packing
+from .rope import Rotary, rotary_positions, rotate
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,12 @@ class TokenLayout:
 
     ``kind``: ``'text'``; ``'joint'``, a clip a row: CLS, then patches position-major (index
     ``1 + n * frames + t``); ``'frames'``, a frame a row (``B * frames`` rows): CLS, then patches.
+    ``class_token``: whether there is a CLS; without one, patches alone.
+    ``causal``: of texts, whether a token sees only those before it.
     ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
     ``packing``: the texts lie in one row (see :class:`Packing`), not a text a row.
+    ``neighbours``: whether a frame attends to the ones before and after it too.
+    ``rotary``: angles by which queries and keys turn; the stack adds them for its blocks.
     """
 
     kind: str
@@ -34,6 +40,10 @@ class TokenLayout:
     width: int = 0
     pooled: bool = False
     packing: Packing | None = None
+    class_token: bool = True
+    causal: bool = True
+    neighbours: bool = False
+    rotary: Rotary | None = field(default=None, compare=False, repr=False)
 
 
 class Taps(NamedTuple):
@@ -120,13 +130,17 @@ class Attention(nn.Module):
             assert not isinstance(rows, int), 'texts end at different places'
             attended = layout.packing.attend(qkv, self.heads, rows)
         else:
-            attended = self._attend(qkv, layout.kind == 'text', rows)
+            attended = self._attend(qkv, layout, rows)
         return _changed('out', self.out, attended, changes)
 
-    def _attend(self, qkv: Tensor, causal: bool, rows: Rows) -> Tensor:
+    def _attend(self, qkv: Tensor, layout: TokenLayout, rows: Rows) -> Tensor:
         n, length, width = *qkv.shape[:2], qkv.shape[2] // 3
         q, k, v = qkv.view(n, length, 3, self.heads, width // self.heads).unbind(2)
-        mask = None
+        if layout.rotary is not None:
+            q, k = rotate(q, layout.rotary), rotate(k, layout.rotary)
+        if layout.neighbours:
+            k, v = with_neighbours(k, layout.frames), with_neighbours(v, layout.frames)
+        mask, causal = None, layout.kind == 'text' and layout.causal
         if rows is not None:
             q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))
             if causal:  # the one query stands at `rows`: it sees what stands at or before it
@@ -149,13 +163,16 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class BlockSizes(NamedTuple):
-    """What the blocks of one tower are made of; ``mlp_ratio``: hidden channels to ``width``."""
+    """What the blocks of one tower are made of; ``mlp_ratio``: hidden channels to ``width``;
+    ``rope``: with rotary positions on the patch grid.
+    """
 
     width: int
     heads: int
     activation: str
     mlp_ratio: float
     norm_eps: float
+    rope: bool = False
 
 
 class MLP(nn.Module):
@@ -217,6 +234,7 @@ class Transformer(nn.Module):
         self.recompute = (
             False  # activation checkpointing: trade time for memory where gradients flow
         )
+        self._rotary_channels = sizes.width // sizes.heads if sizes.rope else 0
         self._init_weights(sizes.width, layers)
 
     def _init_weights(self, width: int, layers: int) -> None:
@@ -246,6 +264,11 @@ class Transformer(nn.Module):
         computed there and the result is ``(N, 1, W)``.
         """
         adapters = adapters or {}
+        if self._rotary_channels:
+            turns = rotary_positions(
+                layout.height, layout.width, self._rotary_channels, layout.class_token, x.device
+            )
+            layout = replace(layout, rotary=turns)
         last = len(self.blocks) if stop is None else stop
         for number in range(start, last + 1):
             block = self.blocks[number - 1]

@@ -33,7 +33,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
     """The state dict inside whatever a checkpoint file holds beside it."""
-    for key in ('model', 'state_dict', 'module'):
+    for key in ('model', 'model_state', 'state_dict', 'weights', 'module'):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping):
@@ -65,7 +65,7 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FoundationError(
             f'{path}: refused, because it holds more than tensors: {str(error).splitlines()[0]}. '
             'Nothing in it was executed. Get the file from its publisher, or save its state dict '
-            'as safetensors'
+            'as safetensors: docs/foundations.md says how to do that safely'
         ) from error
     except (zipfile.BadZipFile, SafetensorError, EOFError, OSError, RuntimeError) as error:
         raise FoundationError(

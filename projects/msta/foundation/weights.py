@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .architecture import PRESETS
+from .facts import OPEN_FACTS
+from .presets import PRESETS
 
 FOUNDATION_DIR = Path(__file__).resolve().parents[3] / 'data' / 'foundation'
 TINY_SHAPES = Path(__file__).resolve().parents[1] / 'data' / 'viclip_tiny_shapes.safetensors'
@@ -55,6 +56,74 @@ KNOWN_WEIGHTS: dict[str, WeightInfo] = {
     'clip_l14': WeightInfo(
         'ViT-L-14.pt', 'CLIP', 'l14', _CLIP_SOURCE, 'MIT', 'OpenAI CLIP ViT-L/14'
     ),
+}
+
+
+def _perception(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        f'PE-Core-{name}.pt',
+        'PerceptionEncoder',
+        arch,
+        f'https://huggingface.co/facebook/PE-Core-{name}',
+        'Apache-2.0',
+        f'Perception Encoder PE-Core-{name}; squashed frames',
+    )
+
+
+def _siglip(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        name,
+        'SigLIP',
+        arch,
+        f'https://huggingface.co/google/{name}',
+        'Apache-2.0',
+        f'the folder of {name}: model.safetensors, config.json, preprocessor_config.json, '
+        'tokenizer.json, tokenizer_config.json',
+    )
+
+
+def _long_clip(arch: str, name: str) -> WeightInfo:
+    return WeightInfo(
+        f'longclip-{name}.pt',
+        'CLIP',
+        arch,
+        f'https://huggingface.co/BeichenZhang/LongCLIP-{name}',
+        'see the model page; tuned from OpenAI CLIP (MIT)',
+        f'Long-CLIP-{name}: texts of up to 248 tokens',
+    )
+
+
+KNOWN_WEIGHTS |= {
+    f'pe_core_{arch}': _perception(arch, name)
+    for arch, name in (
+        ('t16', 'T16-384'), ('s16', 'S16-384'), ('b16', 'B16-224'), ('l14', 'L14-336'),
+        ('g14', 'G14-448'),
+    )
+}  # fmt: skip
+KNOWN_WEIGHTS |= {
+    f'siglip_{arch}': _siglip(arch, name)
+    for arch, name in (
+        ('b16', 'siglip-base-patch16-224'), ('l16_256', 'siglip-large-patch16-256'),
+        ('so400m14', 'siglip-so400m-patch14-224'), ('v2_b16', 'siglip2-base-patch16-224'),
+        ('v2_l16_256', 'siglip2-large-patch16-256'),
+        ('v2_so400m14', 'siglip2-so400m-patch14-224'),
+        ('v2_so400m16_256', 'siglip2-so400m-patch16-256'),
+    )
+}  # fmt: skip
+KNOWN_WEIGHTS |= {
+    f'clip_{arch}': _long_clip(arch, name) for arch, name in (('long_b16', 'B'), ('long_l14', 'L'))
+}
+
+KNOWN_WEIGHTS |= {
+    f'clip_open_vclip_{arch}': WeightInfo(
+        f'Open-VCLIP-{name}.pth',
+        'CLIP',
+        f'open_vclip_{arch}',
+        'https://github.com/wengzejia1/Open-VCLIP (the link under "Checkpoint")',
+        'none stated; tuned from OpenAI CLIP (MIT)',
+        f'Open-VCLIP-{name}: frames attend to their neighbours; save it under this name',
+    )
+    for arch, name in (('b16', 'B16'), ('b32', 'B32'), ('l14', 'L14'))
 }
 
 
@@ -112,6 +181,7 @@ KNOWN_CLIPS: dict[tuple[int, ...], KnownModel] = {
 _SIZES = ('patch_size', 'width', 'layers', 'text_width', 'text_layers', 'embed_dim')
 _SAME_IN_ALL = (
     'norm_eps', 'text_norm_eps', 'pooling', 'text_pooling', 'causal', 'tokenizer',
+    'frame_attention',
 )  # fmt: skip
 
 # Models of this project by a hash of one small tensor, float32: what their file does not say.
@@ -135,6 +205,8 @@ def known_facts(
     ours = _OURS.get(mark_of(state))
     if ours is not None:
         return 'the table of published models', dict(ours)
+    if kind in ('PerceptionEncoder', 'SigLIP'):
+        return _preset_facts(kind, sizes)
     known = KNOWN_CLIPS.get(tuple(sizes[name] for name in _SIZES))
     if known is None or (kind, sizes['vocab_size']) != ('CLIP', _OPENAI.vocab_size):
         return 'the table of published models', {}
@@ -143,6 +215,15 @@ def known_facts(
     if said.get('activation') == said.get('text_activation'):
         facts |= known.views.get((sizes['image_size'], str(said.get('activation'))), {})
     return f'the table of published models ({known.name})', facts
+
+
+def _preset_facts(kind: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Facts of a family of which no two published models with the same sizes differ."""
+    for (of_kind, name), arch in PRESETS.items():
+        if of_kind == kind and all(getattr(arch, field) == v for field, v in sizes.items()):
+            facts = {fact: getattr(arch, fact) for fact in OPEN_FACTS}
+            return f'the table of published models ({kind} {name})', facts
+    return 'the table of published models', {}
 
 
 def mark_of(state: Mapping[str, Tensor]) -> str:

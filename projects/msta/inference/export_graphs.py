@@ -164,7 +164,14 @@ def make_graphs(model: MSTARecognizer, frames: int, size: int, text_length: int)
         }
 
     def text(*texts: str) -> dict[str, Tensor]:
-        return {'tokens': tokenize(list(texts), text_length)}
+        if arch.tokenizer == 'clip':
+            return {'tokens': tokenize(list(texts), text_length)}
+        if text_length != arch.context_length:
+            raise ExportError(
+                f'text_length={text_length}: padding takes part in the attention of this text '
+                f'tower, so its graph takes texts of {arch.context_length} tokens. Leave it out'
+            )
+        return {'tokens': model.backbone.foundation.tokenize(texts)}
 
     long = 'someone slowly opens a very old and heavy wooden door and walks away from it again'
     words = text('a video of swimming.', 'a', long)

@@ -28,6 +28,11 @@ def cls_attention(model: MSTARecognizer, clip: Tensor, block: int | None = None)
         sees each frame alone) is the attention of the CLS token to itself.
     """
     tower = model.backbone.foundation.visual
+    if tower.arch.pooling != 'cls':
+        raise ValueError(
+            f'the video embedding of a {tower.arch.kind} is not read from a class token but pooled '
+            'from all tokens by attention: there is no attention of a class token to show'
+        )
     trained = getattr(model.backbone.adapter, 'towers', {})
     if 'video' in trained:
         tower = trained['video']

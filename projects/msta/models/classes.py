@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
-from ..foundation import TextState, tokenize
+from ..foundation import TextState
 from ..labels import make_prompts
 from ..tokenizer import warn_of_prompts
 from .msta_backbone import MSTABackbone
@@ -29,7 +29,7 @@ class ClassList:
 
     labels: list[str]
     templates: list[str]
-    tokens: list[Tensor]
+    prompts: list[list[str]]
     descriptions: Descriptions | None
     description_weight: float
     states: list[list[TextState]] | None = None
@@ -93,9 +93,8 @@ class ClassEncoder:
             read = None
             if descriptions is not None:
                 read = read_descriptions(descriptions, labels, self.context_length)
-            tokens = [self.tokenize(of_template) for of_template in prompts]
             self._lists[key] = ClassList(
-                list(labels), list(templates), tokens, read, description_weight
+                list(labels), list(templates), prompts, read, description_weight
             )
             while len(self._lists) > _LISTS_KEPT:
                 self._lists.popitem(last=False)
@@ -106,7 +105,7 @@ class ClassEncoder:
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids ``(N, L)``."""
-        return tokenize(list(texts), self.context_length)
+        return self._backbone.foundation.tokenize(texts)
 
     # ------------------------------------------------------------------ their embeddings
 
@@ -140,7 +139,8 @@ class ClassEncoder:
         if chosen.states is None or chosen.states_made_on != made_on:
             with torch.inference_mode(False):
                 chosen.states = [
-                    self._backbone.text_state(tokens.to(self._device)) for tokens in chosen.tokens
+                    self._backbone.text_state(self.tokenize(of_template).to(self._device))
+                    for of_template in chosen.prompts
                 ]
             chosen.states_made_on = made_on
         return chosen.states

@@ -45,7 +45,8 @@ class MSTABackbone(BaseModule):
     in their own file.
 
     Args:
-        foundation: ``dict(type='ViCLIP' | 'CLIP', arch='b16' | ... | dict(...), checkpoint=path)``.
+        foundation: ``dict(type='ViCLIP' | 'CLIP' | 'PerceptionEncoder' | 'SigLIP', arch='b16' |
+            ... | dict(...), checkpoint=path, token_embedding=path of a CLIP, for ViFi-CLIP)``.
             ``checkpoint=None`` keeps the random weights, for trials. Further keys say what the
             file does not, or change a field of ``arch``: ``activation``, ``heads``, ``mean``, ...
             (:data:`~projects.msta.foundation.OPEN_FACTS`).
@@ -64,9 +65,10 @@ class MSTABackbone(BaseModule):
         self.foundation_cfg = dict(foundation)
         checkpoint = self.foundation_cfg.pop('checkpoint', None)
         self.checkpoint = None if checkpoint is None else os.path.normpath(checkpoint)
+        self._token_embedding = self.foundation_cfg.pop('token_embedding', None)
         unknown = sorted(set(self.foundation_cfg) - {'type', 'arch', *OPEN_FACTS})
         if unknown or not {'type', 'arch'} <= set(self.foundation_cfg):
-            keys = ['type', 'arch', 'checkpoint', *OPEN_FACTS]
+            keys = ['type', 'arch', 'checkpoint', 'token_embedding', *OPEN_FACTS]
             near = f'{unknown[0]!r} is none{did_you_mean(unknown[0], keys)}; ' if unknown else ''
             raise FoundationError(
                 f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), '
@@ -107,7 +109,7 @@ class MSTABackbone(BaseModule):
     def _read_foundation(self, path: str) -> None:
         kind, arch = self.foundation_cfg['type'], self.foundation_cfg['arch']
         try:
-            loaded = load_foundation(path, **self._said)
+            loaded = load_foundation(path, self._token_embedding, **self._said)
         except FileNotFoundError as error:
             raise FileNotFoundError(describe_missing(path, kind, arch)) from error
         differences = self.foundation.arch.differences(loaded.arch)
@@ -117,6 +119,7 @@ class MSTABackbone(BaseModule):
                 f'file: {"; ".join(differences)}. Change model.backbone.foundation'
             )
         self.foundation.load_state_dict(loaded.state_dict())
+        self.foundation.tokenizer = loaded.tokenizer
         self.adapter.foundation_loaded(self.foundation)
         self._fingerprint = None
         print_log(f'foundation weights read from {path}', logger='current')

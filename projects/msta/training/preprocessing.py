@@ -29,7 +29,8 @@ def use_foundation(cfg: Config) -> None:
     foundation = dict(backbone.get('foundation') or {})
     if backbone.get('type') != 'MSTABackbone' or not {'type', 'arch'} <= set(foundation):
         return
-    foundation.pop('checkpoint', None)
+    for path in ('checkpoint', 'token_embedding'):
+        foundation.pop(path, None)
     if set(foundation) - {'type', 'arch', *OPEN_FACTS}:
         return  # the model refuses it, with the nearest key
     try:

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..architecture import PRESETS, Architecture, FoundationError
+from ..architecture import Architecture, FoundationError
 from ..facts import OPEN_FACTS
+from ..presets import PRESETS
 from .foreign import refuse_foreign
 from .hf import from_hf
 from .keys import StateDict
-from .openai import from_custom_text, from_openai
+from .openai import from_custom_text, from_long_clip, from_openai
+from .perception import from_perception
+from .timm import from_timm
+from .tuned import from_slowfast, from_vifi
 from .viclip import from_viclip, to_viclip
 
 __all__ = ['FORMATS', 'Format', 'detect_format', 'strip_wrappers', 'to_viclip']
@@ -27,7 +31,8 @@ class Format(NamedTuple):
 
     ``facts`` of all models of the family, known from the code they come with, and so are heads of
     64 channels (``heads_by_64``). ``firm`` where nothing else may be said. ``hugging_face``: the
-    configs that lie beside it are of that form.
+    configs that lie beside it are of that form. ``fields`` beside the facts that its code fixes.
+    ``asks``: facts in which models of the same sizes differ, so that no table says them.
     """
 
     name: str
@@ -38,6 +43,8 @@ class Format(NamedTuple):
     heads_by_64: bool = False
     firm: bool = False
     hugging_face: bool = False
+    fields: Mapping[str, Any] = {}
+    asks: tuple[str, ...] = ()
 
     def said(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """What the family says of a model of these sizes."""
@@ -54,9 +61,34 @@ HEADS = {'heads': 'width', 'text_heads': 'text_width'}
 # of OpenGVLab/InternVideo (ViCLIP). In both all towers have 64 channels a head.
 _OPENAI_FACTS = _of_all_sizes(PRESETS['CLIP', 'b16'])
 _VICLIP_FACTS = _of_all_sizes(PRESETS['ViCLIP', 'b16'])
+# What is the same in all of them: modeling_siglip.py of transformers.
+_SIGLIP_FACTS = {
+    name: getattr(PRESETS['SigLIP', 'b16'], name)
+    for name in ('pooling', 'text_pooling', 'causal', 'frame_attention')
+}
+_PERCEPTION_FACTS = _of_all_sizes(PRESETS['PerceptionEncoder', 'b16'])
+_TEXT_MARKS = ('text.token_embedding.weight', 'logit_scale')
 _CLIP_MARKS = ('visual.conv1.weight', 'token_embedding.weight', 'text_projection', 'logit_scale')
 
 FORMATS = (
+    Format(
+        'ViFi-CLIP',
+        'CLIP',
+        ('image_encoder.conv1.weight', 'text_encoder.ln_final.weight', 'logit_scale'),
+        from_vifi,
+        _OPENAI_FACTS,
+        heads_by_64=True,
+    ),
+    Format(
+        'CLIP in a checkpoint of SlowFast (Open-VCLIP, FROSTER)',
+        'CLIP',
+        tuple(f'model.{mark}' for mark in _CLIP_MARKS),
+        from_slowfast,
+        {name: value for name, value in _OPENAI_FACTS.items() if name != 'frame_attention'},
+        heads_by_64=True,
+        fields={'frame_mean': 'normalised'},
+        asks=('frame_attention',),
+    ),
     Format(
         'ViCLIP',
         'ViCLIP',
@@ -73,6 +105,44 @@ FORMATS = (
         hugging_face=True,
     ),
     Format(
+        'Hugging Face SigLIP',
+        'SigLIP',
+        ('vision_model.head.probe', 'text_model.head.weight', 'logit_bias'),
+        from_hf,
+        _SIGLIP_FACTS,
+        hugging_face=True,
+    ),
+    Format(
+        'Perception Encoder (PE-Core)',
+        'PerceptionEncoder',
+        (*_CLIP_MARKS, 'visual.attn_pool.probe'),
+        from_perception,
+        _PERCEPTION_FACTS,
+        firm=True,
+    ),
+    Format(
+        'Perception Encoder, as OpenCLIP and timm keep it',
+        'PerceptionEncoder',
+        ('visual.trunk.attn_pool.latent', 'visual.trunk.norm_pre.weight', *_TEXT_MARKS),
+        from_timm,
+        _PERCEPTION_FACTS,
+    ),
+    Format(
+        'SigLIP, as OpenCLIP and timm keep it',
+        'SigLIP',
+        ('visual.trunk.attn_pool.latent', 'logit_bias', *_TEXT_MARKS),
+        from_timm,
+        {'pooling': 'attention', 'frame_attention': 'own'},
+    ),
+    Format(
+        'Long-CLIP',
+        'CLIP',
+        (*_CLIP_MARKS, 'positional_embedding_res'),
+        from_long_clip,
+        _OPENAI_FACTS,
+        heads_by_64=True,
+    ),
+    Format(
         "OpenAI's own CLIP file",
         'CLIP',
         # Numbers that OpenAI's archives hold beside the weights, and no other file does.
@@ -86,17 +156,28 @@ FORMATS = (
     Format(
         'OpenCLIP with a text tower of its own (CustomTextCLIP)',
         'CLIP',
-        ('visual.conv1.weight', 'text.token_embedding.weight', 'logit_scale'),
+        ('visual.conv1.weight', *_TEXT_MARKS),
         from_custom_text,
     ),
 )
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the ``module.`` that DataParallel puts before every key."""
-    if state and all(key.startswith('module.') for key in state):
-        return {key.removeprefix('module.'): value for key, value in state.items()}
+    """Drop what a wrapper puts before every key: the ``module.`` of DataParallel, the name of the
+    attribute that holds the model. ``model.`` stays: it tells the checkpoints of SlowFast.
+    """
+    state = _without('module.', state)
+    for mark in ('visual.conv1.weight', 'vision_model.embeddings.patch_embedding.weight'):
+        prefix = next((key.removesuffix(mark) for key in state if key.endswith(f'.{mark}')), '')
+        if prefix not in ('', 'model.'):
+            state = _without(prefix, state)
     return dict(state)
+
+
+def _without(prefix: str, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    if not state or not all(key.startswith(prefix) for key in state):
+        return state
+    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def detect_format(state: Mapping[str, Tensor]) -> Format:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from ..architecture import FoundationError
 
+# Refused, except those that pool by attention, as Perception Encoder and SigLIP do there.
+_TIMM = 'a CLIP whose image tower is a model of timm'
 # A key that only this kind of model has -> its name. The first that fits is told.
 _FOREIGN = (
     (
@@ -27,15 +29,14 @@ _FOREIGN = (
         r'|mlp\.(w1|fc1_g)\b)|visual\.rope|visual\.trunk\.rope',
         'EVA-CLIP, a CLIP with an EVA image tower',
     ),
-    (r'visual\.trunk\.', 'a CLIP whose image tower is a model of timm'),
+    (r'visual\.trunk\.', _TIMM),
     (r'text\.transformer\.(encoder|embeddings)\.', 'a CLIP with a text tower of Hugging Face'),
-    (r'vision_model\.head\.(probe|attention)', 'SigLIP, as Hugging Face keeps it'),
-    (r'visual\.attn_pool\.', 'a CLIP with attention pooling'),
+    (r'visual\.attn_pool\.(query|ln_[qk]\.)', 'a CLIP with attention pooling'),
     (r'.*\.ls_[12]\.gamma', 'a CLIP with layer scale'),
 )
 SUPPORTED = (
-    'Supported are ViCLIP and CLIPs of two plain transformers: OpenAI CLIP (ViT), OpenCLIP (ViT), '
-    'Hugging Face CLIPModel'
+    'Supported are ViCLIP, Perception Encoder (PE-Core), and CLIPs of two plain transformers: '
+    'OpenAI CLIP (ViT), OpenCLIP (ViT), Hugging Face CLIPModel; SigLIP and SigLIP 2 of fixed size'
 )
 
 
@@ -46,7 +47,10 @@ def refuse_foreign(keys: Iterable[str]) -> None:
         FoundationError: naming the model and the key that tells.
     """
     keys = sorted(keys)
+    pools = 'visual.trunk.attn_pool.latent' in keys
     for pattern, name in _FOREIGN:
+        if pools and name == _TIMM:
+            continue
         found = next(filter(re.compile(pattern).match, keys), None)
         if found is not None:
             raise FoundationError(f'this is {name} (it has {found}), not supported. {SUPPORTED}')

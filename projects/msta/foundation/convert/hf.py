@@ -1,4 +1,4 @@
-"""Hugging Face's key names of a ``CLIPModel``."""
+"""Hugging Face's key names of a ``CLIPModel`` and a ``SiglipModel``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ _HF = {
     'text_model.encoder.layers.': 'text.transformer.blocks.',
     'text_model.final_layer_norm.': 'text.ln_final.',
     'text_projection.weight': 'text.proj',
+    'vision_model.head.probe': 'visual.pool.probe',
+    'vision_model.head.attention.in_proj_weight': 'visual.pool.attn.qkv.weight',
+    'vision_model.head.attention.in_proj_bias': 'visual.pool.attn.qkv.bias',
+    'vision_model.head.attention.out_proj.': 'visual.pool.attn.out.',
+    'vision_model.head.layernorm.': 'visual.pool.ln.',
+    'vision_model.head.mlp.fc1.': 'visual.pool.mlp.fc.',
+    'vision_model.head.mlp.fc2.': 'visual.pool.mlp.proj.',
+    'text_model.head.weight': 'text.proj',
+    'text_model.head.bias': 'text.proj_bias',
 }
 _NAMES_INBLOCK = {
     'self_attn.out_proj.': 'attn.out.',
@@ -34,12 +43,14 @@ _NAMES_INBLOCK = {
 
 
 def from_hf(state: Mapping[str, Tensor]) -> StateDict:
-    """Hugging Face ``CLIPModel``: separate q, k, v; projections transposed."""
+    """Separate q, k, v; projections transposed. A ``SiglipModel`` has none in its video tower."""
     ours = rename_all(state, _HF, _NAMES_INBLOCK)
     for key in [key for key in ours if '.attn.q_proj.' in key]:
         parts = [ours.pop(key.replace('q_proj', f'{name}_proj')) for name in 'qkv']
         ours[key.replace('q_proj', 'qkv')] = torch.cat(parts)
-    for key in ('visual.proj', 'text.proj'):
+    for key in {'visual.proj', 'text.proj'} & set(ours):
         ours[key] = ours[key].T.contiguous()
     ours['logit_scale'] = ours['logit_scale'].exp().reshape(())
+    if 'logit_bias' in ours:
+        ours['logit_bias'] = ours['logit_bias'].reshape(())
     return ours
