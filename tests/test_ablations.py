@@ -11,6 +11,8 @@ from mmengine.config import Config
 
 from projects.msta import compat
 from projects.msta.commands.common import CfgOptions
+from projects.msta.training.config import merge_options
+from projects.msta.training.options import option_values
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / 'configs' / 'msta_vitb16_k400.py'
@@ -57,8 +59,9 @@ def test_the_line_builds_what_it_says(line, count):
     import projects.msta.register  # noqa: F401
 
     register_all_modules(init_default_scope=True)
-    config, options = Config.fromfile(BASE, import_custom_modules=False), parsed(line)
-    config.merge_from_dict(dict(options))
+    config = Config.fromfile(BASE, import_custom_modules=False)
+    options = option_values(config, parsed(line))
+    merge_options(config, options)
     for key, value in options.items():
         assert key.endswith('_delete_') or value_at(config, key) == value, key
     with torch.device('meta'):

@@ -9,13 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from projects.msta.commands import common
+from projects.msta.commands import test as test_tool
+from projects.msta.commands import train as train_tool
 from projects.msta.foundation import FoundationError, load_foundation
 from projects.msta.paths import ROOT
-from projects.msta.training import launch
 from tests.chaos import hostile
-from tools import test as test_tool
-from tools import train as train_tool
 
 _MOST_MEMORY = 400 << 20  # bytes that refusing may take at its peak
 
@@ -33,7 +31,7 @@ def train(experiment, work_dir: Path, *options: str, resume: Path | None = None)
     args += ['--resume', str(resume)] if resume else []
     args += ['--cfg-options', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0']
     args += ['train_dataloader.persistent_workers=False', *options]
-    launch.train(train_tool.parse_args(args))
+    train_tool.run(train_tool.build_parser().parse_args(args))
 
 
 def call(tool: str, *arguments: object) -> int:
@@ -47,19 +45,19 @@ def call(tool: str, *arguments: object) -> int:
 def read_by_test(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), str(path), '--work-dir', str(folder)]
     args += ['--cfg-options', f'experiment_name=test{folder.name}']
-    return common.run_tool(launch.test, test_tool.parse_args(args))
+    return test_tool.main(args)
 
 
 def read_by_resume(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), '--work-dir', str(folder), '--resume', str(path)]
     args += ['--cfg-options', f'experiment_name=resume{folder.name}']
-    return common.run_tool(launch.train, train_tool.parse_args(args))
+    return train_tool.main(args)
 
 
 def read_by_load_from(experiment, path: Path, folder: Path) -> int:
     args = [str(experiment.fixed), '--work-dir', str(folder)]
     args += ['--cfg-options', f'load_from={path}', f'experiment_name=load{folder.name}']
-    return common.run_tool(launch.train, train_tool.parse_args(args))
+    return train_tool.main(args)
 
 
 def read_by_inferencer(experiment, path: Path, folder: Path) -> int:

@@ -4,12 +4,9 @@ import re
 
 import pytest
 
-from projects.msta.commands import common
-from projects.msta.commands.infer import infer
-from projects.msta.training import launch
+from projects.msta.commands import test as test_tool
+from projects.msta.commands import train as train_tool
 from tools import infer as infer_tool
-from tools import test as test_tool
-from tools import train as train_tool
 
 # what is appended to a good config -> what the error says
 CONFIGS = {
@@ -57,8 +54,8 @@ OPTIONS = {
 }
 
 
-def refused(tool, task, arguments, capsys) -> str:
-    assert common.run_tool(task, tool.parse_args([str(argument) for argument in arguments])) == 2
+def refused(main, arguments, capsys) -> str:
+    assert main([str(argument) for argument in arguments]) == 2
     printed = capsys.readouterr().err
     assert 'Traceback' not in printed
     return next(line for line in printed.splitlines() if line.startswith('error: '))
@@ -75,10 +72,10 @@ def test_misspelt_configs(change, chaos, experiment, tmp_path, capsys):
     config.write_text(text[:at] + change + '\n' + text[at:])
     with chaos.attempt('misspelt config: key, type or argument') as attempt:
         if 'foundation' in change:
-            error = refused(infer_tool, infer, ['a.mp4', '--config', config], capsys)
+            error = refused(infer_tool.main, ['a.mp4', '--config', config], capsys)
         else:
             usual = [config, '--work-dir', tmp_path / 'work']
-            error = refused(train_tool, launch.train, usual, capsys)
+            error = refused(train_tool.main, usual, capsys)
         assert re.search(CONFIGS[change], error), error
         assert not list(tmp_path.rglob('*.pth'))
         attempt.seen = 'one line: the place, the wrong and the nearest valid name; status 2'
@@ -90,8 +87,8 @@ def test_misspelt_options(option, tool, chaos, experiment, tmp_path, capsys):
     usual = [experiment.fixed, '--work-dir', tmp_path / 'work', '--cfg-options', option]
     with chaos.attempt('misspelt --cfg-options') as attempt:
         if tool == 'train':
-            error = refused(train_tool, launch.train, usual, capsys)
+            error = refused(train_tool.main, usual, capsys)
         else:
-            error = refused(test_tool, launch.test, [usual[0], 'none', *usual[1:]], capsys)
+            error = refused(test_tool.main, [usual[0], 'none', *usual[1:]], capsys)
         assert re.search(OPTIONS[option], error), error
         attempt.seen = 'one line: the option, where its path ends and the nearest name; status 2'

@@ -12,14 +12,12 @@ from pathlib import Path
 import openai  # noqa: F401 - once here, not in each fork
 import pytest
 
-from projects.msta.commands import common as tools_cli
+from projects.msta.commands import train as train_tool
 from projects.msta.descriptions import Descriptions, cache, cli, write_descriptions
-from projects.msta.training import launch
 from tests.chaos.processes import Course, in_child
 from tests.descriptions.conftest import KEY, start_tool
 from tests.descriptions.server import LanguageModelServer
 from tests.descriptions.test_recovery import answered
-from tools import train as train_tool
 
 CLASSES = ['abseiling', 'air drumming', 'ApplyEyeMakeup', 'baking cookies']
 
@@ -243,8 +241,7 @@ def test_broken_description_files(kind, chaos, run, experiment, tmp_path, capsys
         usual = [str(experiment.fixed), '--work-dir', str(tmp_path / 'work')]
         options = ['--cfg-options', f'model.descriptions={path}']
         if kind == 'of a newer version' or chaos.full:
-            args = train_tool.parse_args([*usual, *options])
-            assert tools_cli.run_tool(launch.train, args) == 2
+            assert train_tool.main([*usual, *options]) == 2
             error = capsys.readouterr().err
             assert 'Traceback' not in error and re.search(expected, error), error
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from projects.msta.commands import common
+from projects.msta.commands import test as test_tool
 from projects.msta.commands.infer import infer
 from projects.msta.labels import LabelError, read_labels
 from projects.msta.tokenizer import PromptWarning
-from projects.msta.training import launch
 from tests.videos import write_mp4
 from tools import infer as infer_tool
-from tools import test as test_tool
 
 THREE = 'run\nride a bike\ncafé\n'
 
@@ -75,10 +74,8 @@ def through_infer(labels: Path, experiment, video: Path) -> tuple[int, int]:
 
 def through_test(labels: Path, experiment, video: Path) -> tuple[int, int]:
     usual = [experiment.fixed, 'none', '--work-dir', labels.with_name('work'), '--cfg-options']
-    args = test_tool.parse_args([*map(str, usual), f'model.labels={labels}'])
-    found: list[dict] = []
-    status = common.run_tool(lambda given: found.append(launch.test(given)), args)
-    return status, len(read_labels(labels)) if found else 0
+    status = test_tool.main([*map(str, usual), f'model.labels={labels}'])
+    return status, len(read_labels(labels)) if status == 0 else 0
 
 
 @pytest.mark.parametrize('kind', KINDS)

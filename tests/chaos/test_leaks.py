@@ -7,10 +7,8 @@ from pathlib import Path
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
-from projects.msta.commands import common
-from projects.msta.training import launch
+from projects.msta.commands import train as train_tool
 from tests.chaos.processes import Course, descendants, in_child
-from tools import train as train_tool
 
 MOST_SEC = 1800.0
 
@@ -44,11 +42,11 @@ def test_memory_and_open_files_stay_flat_over_many_iterations(chaos, experiment,
     config = tmp_path / 'config.py'
     hook = dict(type='CourseHook', every=max(1, count // 40), out=str(tmp_path / 'course.json'))
     config.write_text(f'_base_ = {usual[0]!r}\ncustom_hooks = [{hook!r}]\n')
-    args = train_tool.parse_args([str(config), *usual[1:], '--cfg-options', *options])
+    args = [str(config), *usual[1:], '--cfg-options', *options]
     fault = 'memory and open files over training iterations'
     with chaos.attempt(fault, times=count) as attempt:
         log = tmp_path / 'log'
-        ending = in_child(lambda: common.run_tool(launch.train, args), log, MOST_SEC)
+        ending = in_child(lambda: train_tool.main(args), log, MOST_SEC)
         assert ending == 'status 0', log.read_text()[-3000:]
         course = Course(**json.loads((tmp_path / 'course.json').read_text()))
         attempt.seen = f'{count} iterations, {len(course.pids)} processes: {course}'

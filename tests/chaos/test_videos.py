@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from projects.msta.commands import common
+from projects.msta.commands import test as test_tool
+from projects.msta.commands import train as train_tool
 from projects.msta.commands.infer import infer
 from projects.msta.datasets import decoding
 from projects.msta.datasets.decoding import REASONS, VideoDecodeError
 from projects.msta.datasets.readers import IsolatedReader
-from projects.msta.training import launch
 from tests.chaos.processes import Course, in_child
 from tests.datasets.test_transforms import EXPECTED
 from tests.videos import ODD_FILES, write_mp4
 from tools import infer as infer_tool
-from tools import test as test_tool
-from tools import train as train_tool
 from tools.data import check as check_tool
 
 GOOD = 3
@@ -69,12 +68,12 @@ def folder(experiment, tmp_path_factory) -> Path:
 
 def _train(root: Path) -> int:
     usual = [str(root / 'config.py'), '--work-dir', str(root / 'work'), '--no-validate']
-    return common.run_tool(launch.train, train_tool.parse_args(usual))
+    return train_tool.main(usual)
 
 
 def _test(root: Path) -> int:
     usual = [str(root / 'config.py'), 'none', '--work-dir', str(root / 'work')]
-    return common.run_tool(launch.test, test_tool.parse_args(usual))
+    return test_tool.main(usual)
 
 
 def _infer(root: Path, *options: str) -> int:

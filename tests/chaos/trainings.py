@@ -19,10 +19,7 @@ from mmengine.registry import HOOKS
 from projects.msta import compat
 
 compat.apply()
-import projects.msta.register  # noqa: E402, F401
-from projects.msta.commands.common import run_tool  # noqa: E402
-from projects.msta.training.launch import train  # noqa: E402
-from tools.train import parse_args  # noqa: E402
+from projects.msta.commands.train import main  # noqa: E402
 
 _format, _formatted = config.FormatCode, {}
 
@@ -70,7 +67,7 @@ def _main(arguments: list[str], log: str, progress, slow_disk_sec: float) -> Non
             really(file)
 
         os.fsync = fsync
-    sys.exit(run_tool(train, parse_args(arguments)))
+    sys.exit(main(arguments))
 
 
 class Training:

@@ -55,13 +55,10 @@ def test_demo_trains_and_tests_both_halves(shown):
 
 def test_frozen_scores_are_those_of_the_test_tool(shown):
     demo, result, _ = shown
-    args = SimpleNamespace(
-        config=str(CONFIG),
-        checkpoint='none',
-        launcher='none',
-        local_rank=0,
-        work_dir=str(demo.out / 'tool'),
-        dump=None,
+    metrics = launch.test(
+        CONFIG,
+        None,
+        work_dir=demo.out / 'tool',
         cfg_options={
             'model.backbone.adapter': None,
             'model.labels': str(demo.data / 'labels_novel.txt'),
@@ -71,7 +68,6 @@ def test_frozen_scores_are_those_of_the_test_tool(shown):
             'test_dataloader.persistent_workers': False,
         },
     )
-    metrics = launch.test(args)
     assert 100 * metrics['acc/top1'] == pytest.approx(result.frozen['novel'].top1)
 
 

@@ -33,7 +33,6 @@ from projects.msta.inference.inferencer import batched  # noqa: E402
 from projects.msta.inference.long_videos import analyse  # noqa: E402
 from projects.msta.inference.sources import iter_sources  # noqa: E402
 from projects.msta.training import launch  # noqa: E402
-from tools import test as test_tool  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -89,10 +88,9 @@ def measure_equality(folder, given):
         'test_dataloader.num_workers': 0,
         'test_dataloader.persistent_workers': False,
     }
-    arguments = [config, 'none', '--work-dir', str(folder / 'work'), '--dump']
-    arguments += [str(folder / 'scores.pkl'), '--cfg-options']
-    launch.test(test_tool.parse_args(arguments + [f'{k}={v}' for k, v in options.items()]))
-    dumped = pickle.loads((folder / 'scores.pkl').read_bytes())  # noqa: S301 - our own
+    dump = folder / 'scores.pkl'
+    launch.test(config, None, work_dir=folder / 'work', dump=dump, cfg_options=options)
+    dumped = pickle.loads(dump.read_bytes())  # noqa: S301 - our own
     with MSTAInferencer('msta_tiny_shapes') as made:
         scores = [result.scores for result in made([str(path) for path in paths])]
     largest = max(

@@ -20,7 +20,6 @@ from projects.msta.protocols.manifest import read_json  # noqa: E402
 from projects.msta.training import launch  # noqa: E402
 from tests.protocols.conftest import ROOT, read_report  # noqa: E402
 from tools import run_protocol  # noqa: E402
-from tools import test as test_tool  # noqa: E402
 
 _runs = itertools.count()
 
@@ -28,10 +27,12 @@ _runs = itertools.count()
 def by_test_tool(result_file: str) -> float:
     """What tools/test.py says of the config and checkpoint that a result names."""
     result = read_json(Path(result_file))
-    again = str(Path(result_file).parent / 'again')
-    args = [result['config'], result['checkpoint'] or 'none', '--work-dir', again]
-    name = f'experiment_name=again{next(_runs)}'
-    return launch.test(test_tool.parse_args([*args, '--cfg-options', name]))['acc/top1']
+    return launch.test(
+        result['config'],
+        result['checkpoint'],
+        work_dir=Path(result_file).parent / 'again',
+        cfg_options={'experiment_name': f'again{next(_runs)}'},
+    )['acc/top1']
 
 
 @pytest.fixture(scope='module')

@@ -13,11 +13,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from projects.msta.commands import common
+from projects.msta.commands import test as test_tool
+from projects.msta.commands import train as train_tool
 from projects.msta.labels import LabelError
 from projects.msta.training import launch
 from projects.msta.training.config import ConfigError
-from tools import test as test_tool
-from tools import train as train_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,21 +45,27 @@ def test_help_is_quick_and_loads_no_torch(tool):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
-def parse_train(*arguments: object) -> argparse.Namespace:
-    return train_tool.parse_args([str(argument) for argument in arguments])
+def asked(tool, function: str, monkeypatch, *arguments: object) -> dict:
+    """The keywords that a command line calls a function of ``launch`` with."""
+    found: dict = {}
+
+    def function_(*given, **keywords) -> None:
+        found.update(keywords, given=given)
+
+    monkeypatch.setattr(launch, function, function_)
+    assert tool.main([str(argument) for argument in arguments]) == 0
+    return found
 
 
-def parse_test(*arguments: object) -> argparse.Namespace:
-    return test_tool.parse_args([str(argument) for argument in arguments])
-
-
-def test_arguments_reach_the_config(experiment, tmp_path):
+def test_arguments_reach_the_config(experiment, tmp_path, monkeypatch):
     arguments = ['--seed', 7, '--deterministic', '--auto-scale-lr', '--no-validate']
     arguments += ['--cfg-options', 'train_cfg.max_epochs=9', 'model.cls_head.alpha=0.5']
+    arguments += ['--work-dir', tmp_path]
+    found = asked(train_tool, 'train', monkeypatch, experiment.fixed, *arguments)
+    (config,) = found.pop('given')
+    assert not found.pop('amp') and found.pop('local_rank') == 0
     before = dict(os.environ)
-    cfg = launch.make_train_config(
-        parse_train(experiment.fixed, '--work-dir', tmp_path, *arguments)
-    )
+    cfg = launch.make_train_config(config, **found)
     os.environ.pop('CUBLAS_WORKSPACE_CONFIG')
     assert dict(os.environ) == before
     assert cfg.randomness == dict(seed=7, diff_rank_seed=False, deterministic=True)
@@ -70,12 +76,12 @@ def test_arguments_reach_the_config(experiment, tmp_path):
 
 
 def test_the_configs_seed_stays_unless_given(experiment):
-    cfg = launch.make_train_config(parse_train(experiment.fixed))
+    cfg = launch.make_train_config(experiment.fixed)
     assert cfg.randomness.seed == 2048
 
 
 def test_work_folder_is_the_command_lines_then_the_configs_then_one_in_the_repository(experiment):
-    cfg = launch.make_test_config(parse_test(experiment.fixed, 'none'))
+    cfg = launch.make_test_config(experiment.fixed, None)
     assert cfg.work_dir == str(ROOT / 'work_dirs' / 'fixed')
     assert cfg.load_from is None and not cfg.resume
 
@@ -123,10 +129,8 @@ def test_training_errors(experiment, tmp_path, capsys, monkeypatch, arguments, w
         config = experiment.folder / 'unscaled.py'
         config.write_text(experiment.fixed.read_text().split('auto_scale_lr')[0])
         arguments[0], words = str(config), 'auto_scale_lr=dict(base_batch_size=...)'
-    args = train_tool.parse_args(
-        [*arguments[:1], '--work-dir', str(tmp_path / 'w'), *arguments[1:]]
-    )
-    assert common.run_tool(launch.train, args) == 2
+    args = [*arguments[:1], '--work-dir', str(tmp_path / 'w'), *arguments[1:]]
+    assert train_tool.main(args) == 2
     printed = capsys.readouterr().err
     assert words in printed
     assert [line for line in printed.splitlines() if line.startswith('error: ')]
@@ -149,8 +153,8 @@ def test_testing_errors(experiment, tmp_path, capsys):
         ([hostile], 'could run code'),
         (['none', '--dump', 'predictions.json'], 'must end in .pkl'),
     ):
-        args = parse_test(experiment.fixed, *arguments, '--work-dir', tmp_path / 'w')
-        assert common.run_tool(launch.test, args) == 2
+        args = [experiment.fixed, *arguments, '--work-dir', tmp_path / 'w']
+        assert test_tool.main([str(argument) for argument in args]) == 2
         printed = capsys.readouterr().err
         assert words in printed and 'Traceback' not in printed
 
@@ -158,40 +162,39 @@ def test_testing_errors(experiment, tmp_path, capsys):
 def test_descriptions_are_for_training_alone(experiment):
     config = experiment.folder / 'described.py'
     config.write_text("_base_ = './fixed.py'\nmodel = dict(descriptions='/not/here.json')\n")
-    assert launch.make_test_config(parse_test(config, 'none')).model.descriptions is None
-    assert launch.make_train_config(parse_train(config)).model.descriptions == '/not/here.json'
+    assert launch.make_test_config(config, None).model.descriptions is None
+    assert launch.make_train_config(config).model.descriptions == '/not/here.json'
 
 
 def test_a_misspelt_option_is_refused(experiment):
     with pytest.raises(ConfigError, match=r"no 'modle' .did you mean 'model'"):
-        launch.make_test_config(parse_test(experiment.fixed, 'none', '--cfg-options', 'modle.x=1'))
+        launch.make_test_config(experiment.fixed, None, cfg_options={'modle.x': '1'})
 
 
 def test_malformed_options_are_an_error_of_usage(experiment, capsys):
     with pytest.raises(SystemExit) as end:
-        parse_train(experiment.fixed, '--cfg-options', 'no-equals-sign')
-    assert end.value.code == 2 and 'key=value' in capsys.readouterr().err
+        train_tool.main([str(experiment.fixed), '--cfg-options', 'no-equals-sign'])
+    assert end.value.code == 2 and 'KEY=VALUE' in capsys.readouterr().err
 
 
 def raise_it(error: BaseException):
-    def task(args):
+    def task():
         raise error
 
     return task
 
 
 def test_faults_keep_their_stack_trace_and_users_errors_on_request(capsys, monkeypatch):
-    plain, debug = argparse.Namespace(debug=False), argparse.Namespace(debug=True)
-    assert common.run_tool(raise_it(ZeroDivisionError('x')), plain) == 1
+    assert common.run_tool(raise_it(ZeroDivisionError('x'))) == 1
     assert 'Traceback' in capsys.readouterr().err
-    assert common.run_tool(raise_it(LabelError('two classes')), plain) == 2
+    assert common.run_tool(raise_it(LabelError('two classes'))) == 2
     assert capsys.readouterr().err == 'error: two classes\n'
-    assert common.run_tool(raise_it(LabelError('two classes')), debug) == 1
+    assert common.run_tool(raise_it(LabelError('two classes')), True) == 1
     assert 'Traceback' in capsys.readouterr().err
     monkeypatch.setenv('MSTA_DEBUG', '1')
-    assert common.run_tool(raise_it(LabelError('two classes')), plain) == 1
+    assert common.run_tool(raise_it(LabelError('two classes'))) == 1
     assert 'Traceback' in capsys.readouterr().err
-    assert common.run_tool(raise_it(KeyboardInterrupt()), plain) == 130
+    assert common.run_tool(raise_it(KeyboardInterrupt())) == 130
 
 
 class _Broken(torch.utils.data.Dataset):
@@ -203,10 +206,10 @@ class _Broken(torch.utils.data.Dataset):
 
 
 def test_an_error_in_a_loaders_worker_is_one_line(capsys):
-    def task(args):
+    def task():
         next(iter(DataLoader(_Broken(), num_workers=1)))
 
-    assert common.run_tool(task, argparse.Namespace(debug=False)) == 2
+    assert common.run_tool(task) == 2
     assert capsys.readouterr().err == 'error: clip.mp4: label 9 is out of range\n'
 
 

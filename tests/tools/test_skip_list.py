@@ -5,8 +5,6 @@ from mmengine.config import Config
 
 from projects.msta.training import launch
 from projects.msta.training.config import use_skip_list
-from tools import test as test_tool
-from tools import train as train_tool
 
 CONFIG = """
 model = dict()
@@ -26,9 +24,8 @@ def config(tmp_path):
 
 def test_skip_list_reaches_every_data_set(config):
     skip = str(config.with_name('skip.txt'))
-    train = train_tool.parse_args([str(config), '--skip-list', skip])
-    test = test_tool.parse_args([str(config), 'none', '--skip-list', skip])
-    for cfg in (launch.make_train_config(train), launch.make_test_config(test)):
+    made = launch.make_train_config(config, skip_list=skip)
+    for cfg in (made, launch.make_test_config(config, None, skip_list=skip)):
         assert cfg.train_dataloader.dataset.dataset.skip_list == skip
         assert 'skip_list' not in cfg.train_dataloader.dataset
         assert cfg.val_dataloader.dataset.skip_list == skip

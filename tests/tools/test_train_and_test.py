@@ -17,12 +17,10 @@ import torch
 from mmengine.config import Config, config
 from yapf.yapflib.yapf_api import FormatCode
 
-from projects.msta.commands import common
+from projects.msta.commands import train as train_tool
 from projects.msta.paths import ROOT
 from projects.msta.training import launch, runners
 from projects.msta.training.config import read_config
-from tools import test as test_tool
-from tools import train as train_tool
 
 _runs = iter(range(1000))
 
@@ -35,7 +33,7 @@ def train(config: Path, work_dir: Path, *arguments: str, epochs: int = 4) -> dic
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        launch.train(train_tool.parse_args(args))
+        train_tool.run(train_tool.build_parser().parse_args(args))
     finally:
         torch.set_num_threads(threads)
     return last_checkpoint(work_dir, epochs)
@@ -46,10 +44,11 @@ def last_checkpoint(work_dir: Path, epochs: int = 4) -> dict:
     return torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)
 
 
-def accuracy(config: Path, checkpoint: Path | str, work_dir: Path, *arguments: str) -> float:
-    name = f'experiment_name=run{next(_runs)}'
-    args = [str(config), str(checkpoint), '--work-dir', str(work_dir), *arguments]
-    return launch.test(test_tool.parse_args([*args, '--cfg-options', name]))['acc/top1']
+def accuracy(config: Path, checkpoint: Path | str, work_dir: Path, **options) -> float:
+    name = f'run{next(_runs)}'
+    given = None if checkpoint == 'none' else checkpoint
+    named = {'experiment_name': name}
+    return launch.test(config, given, work_dir=work_dir, cfg_options=named, **options)['acc/top1']
 
 
 def free_port() -> str:
@@ -184,7 +183,7 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
 def test_no_worker_outlives_the_work(experiment, tmp_path):
     options = ['train_dataloader.num_workers=2', 'train_cfg.max_epochs=1']
     arguments = [str(experiment.fixed), '--work-dir', str(tmp_path), '--cfg-options', *options]
-    launch.train(train_tool.parse_args(arguments))
+    train_tool.run(train_tool.build_parser().parse_args(arguments))
     assert not multiprocessing.active_children()
 
 
@@ -239,7 +238,7 @@ def test_killed_and_resumed_equals_uninterrupted(experiment, tmp_path):
 
 def test_frozen_foundation_is_tested_without_a_checkpoint(experiment, one_process, tmp_path):
     dump = tmp_path / 'frozen.pkl'
-    frozen = accuracy(experiment.fixed, 'none', tmp_path, '--dump', str(dump))
+    frozen = accuracy(experiment.fixed, 'none', tmp_path, dump=dump)
     trained = accuracy(experiment.fixed, one_process / 'epoch_4.pth', tmp_path)
     assert 0 <= frozen < trained
     samples = pickle.loads(dump.read_bytes())  # noqa: S301 - written two lines above
@@ -263,7 +262,7 @@ def test_labels_that_do_not_fit_stop_the_tool(experiment, tmp_path, capsys):
     labels.write_text('moving left\nspinning\n')
     args = [str(experiment.fixed), '--work-dir', str(tmp_path)]
     args += ['--cfg-options', f'model.labels={labels}']
-    assert common.run_tool(launch.train, train_tool.parse_args(args)) == 2
+    assert train_tool.main(args) == 2
     printed = capsys.readouterr().err
     assert 'error: ' in printed and 'Traceback' not in printed
     assert 'list.txt' in printed and 'label 2' in printed and '2 classes' in printed

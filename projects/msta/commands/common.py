@@ -1,8 +1,9 @@
-"""What the command-line tools share: arguments, and errors in one line. No torch."""
+"""What the commands share: running an action, its errors in one line, arguments. No torch."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -11,11 +12,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..paths import ROOT
+
 
 class CfgOptions(argparse.Action):
-    """``--cfg-options key=value ...``, read as MMEngine's ``DictAction`` does.
+    """``--cfg-options KEY=VALUE ...`` -> a dict of text, for ``training.config.merge_options``.
 
-    A wrong form is an error of usage, and ``--help`` need not import MMEngine.
+    A value stays as written. What it means depends on the setting that it replaces, so it is
+    read where it meets the config.
     """
 
     def __call__(
@@ -25,26 +29,39 @@ class CfgOptions(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        from mmengine.config import DictAction
+        options = dict(getattr(namespace, self.dest) or {})
+        for text in values:
+            key, equals, value = text.partition('=')
+            if not key or not equals:
+                parser.error(f'{option_string}: each entry must be KEY=VALUE, got {text!r}')
+            options[key] = value
+        setattr(namespace, self.dest, options)
 
-        try:
-            action = DictAction(self.option_strings, self.dest, nargs='+')
-            action(parser, namespace, values, option_string)
-        except ValueError:
-            parser.error(f'{option_string}: each entry must be key=value, got {values}')
 
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that training and testing have in common, as in MMAction2."""
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=CfgOptions,
         metavar='KEY=VALUE',
-        help="settings that replace the config's, such as optim_wrapper.optimizer.lr=1e-4; "
-        'lists as key="[a,b]" or key=a,b, nested ones as key="[(a,b),(c,d)]"',
+        help="settings that replace the config's, such as optim_wrapper.optimizer.lr=1e-4. Text "
+        "is taken as given, spaces and commas included; write lists as 'key=[a, b]', and no value "
+        'as key=None',
     )
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add ``--debug``, for the second argument of :func:`run_tool`."""
+    parser.add_argument(
+        '--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)'
+    )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing have in common, as in MMAction2."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
+    add_cfg_options(parser)
     parser.add_argument(
         '--skip-list',
         metavar='FILE',
@@ -60,24 +77,36 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help='set by launchers'
     )
-    parser.add_argument(
-        '--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)'
-    )
+    add_debug(parser)
 
 
-def run_tool(task: Callable[[argparse.Namespace], Any], args: argparse.Namespace) -> int:
-    """Run a tool's task; give the exit status.
+def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = False) -> int:
+    """Run a command's action; return the exit status.
 
-    What a user can mend is printed as ``error: ...`` with status 2. Anything else is a fault of
-    the program and keeps its stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
+    The action imports what is slow itself, so that an import that fails or is interrupted ends in
+    one line too. Its own status is what it returns, 0 if that is None. What a user can mend is
+    printed as ``error: ...`` with status 2. Anything else is a fault of the program and keeps its
+    stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
     """
+    if isinstance(debug, argparse.Namespace):  # an action that takes the arguments
+        given, unbound = debug, action
+        action, debug = (lambda: (unbound(given), 0)[1]), bool(vars(given).get('debug'))
+    debug = bool(debug) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
-    debug = getattr(args, 'debug', False) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows \u2026 instead of ending the program.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
     try:
-        task(args)
+        status = int(action() or 0)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has left; there is no one to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         message = None if debug else explain(error)
         if message is None:
@@ -85,38 +114,62 @@ def run_tool(task: Callable[[argparse.Namespace], Any], args: argparse.Namespace
             return 1
         print(f'error: {message}', file=sys.stderr)
         return 2
-    return 0
+    return status
 
 
 def explain(error: Exception) -> str | None:
-    """Say an error in words for the user, or give None for a fault of the program."""
+    """Say an error in words for the user; None for a fault of the program."""
     message = _from_worker(str(error))
-    module = type(error).__module__
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error)
     if isinstance(error, OSError) and error.strerror:
         return f'{error.strerror}: {error.filename}' if error.filename else error.strerror
-    if isinstance(error, (OSError, ValueError)) or module.startswith('projects.msta'):
+    if isinstance(error, (OSError, ValueError)) or type(error).__module__.startswith(
+        'projects.msta'
+    ):
         return message
     if type(error).__name__ == 'UnpicklingError':
         return (
             'the checkpoint holds objects that could run code when loaded, and is refused; '
             'use one written by this project (or convert it where you trust it)'
         )
-    if isinstance(error, KeyError) and 'registry' in message:
-        return f'{error.args[0]}'.split(' More details')[0]
-    if isinstance(error, TypeError) and 'unexpected keyword argument' in message:
-        return f'a setting of the config is not known: {message}'
-    if re.search(r'Connection (closed|reset) by peer|remote process exited', message):
+    if isinstance(error, (KeyError, TypeError)) and _raised_in(error, 'mmengine.registry'):
+        # Of a part that its parent builds: an unknown type, or an argument that it does not take.
+        return f'a setting of the config is not known: {error.args[0]}'.split(' More details')[0]
+    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
+        where = 'the machine' if isinstance(error, MemoryError) else 'the GPU'
+        reason = message.strip().splitlines()[:1] or ['no more is free']
+        return f'{where} has too little memory ({reason[0]})'
+    if isinstance(error, RuntimeError) and _lost_process(message):
         return 'another process of this run has ended, as its launcher says: no going on without it'
-    if isinstance(error, MemoryError) or "can't allocate memory" in message:
-        return (
-            f'too little memory ({message.strip().splitlines()[0] if message.strip() else "RAM"})'
-        )
-    if type(error).__name__ == 'OutOfMemoryError':
-        return (
-            'the GPU has too little memory: lower train_dataloader.batch_size, or pass --amp '
-            f'({message.splitlines()[0]})'
-        )
     return None
+
+
+def _missing(error: ModuleNotFoundError) -> str | None:
+    """What to do about a package that is not installed; None for a module of this project."""
+    name = (error.name or '').partition('.')[0]
+    if name in ('', 'projects', 'benchmarks'):
+        return None
+    here = sys.prefix == str(ROOT / '.venv')
+    remedy = (
+        'make setup, or pip install -r requirements.txt'
+        if here
+        else ('source .venv/bin/activate (make setup makes it), or pip install -r requirements.txt')
+    )
+    return f'{name} is not installed for {sys.executable}; {remedy}; tools/doctor.py says more'
+
+
+def _raised_in(error: Exception, package: str) -> bool:
+    """Whether an error was raised by a package's own code, not by what that called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get('__name__', '').startswith(package)
+
+
+def _lost_process(message: str) -> bool:
+    # gloo raises a plain RuntimeError for it, with nothing else to tell it by.
+    return bool(re.search(r'Connection (closed|reset) by peer|remote process exited', message))
 
 
 def _from_worker(message: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -172,16 +171,11 @@ class Demo:
     def train(self, seed: int, result: DemoResult) -> None:
         """Train with one seed's shots; add curve, checkpoint and parameter counts to ``result``."""
         work_dir = self.out / f'seed{seed}'
-        args = argparse.Namespace(
-            config=str(self.config),
-            launcher='none',
-            work_dir=str(work_dir),
-            no_validate=True,
-            auto_scale_lr=False,
+        cfg = make_train_config(
+            self.config,
+            work_dir=work_dir,
+            validate=False,
             seed=seed,
-            diff_rank_seed=False,
-            deterministic=False,
-            resume=None,
             cfg_options={
                 'train_dataloader.dataset.ann_file': self._list(f'base_train_16shot_seed{seed}'),
                 'train_dataloader.dataset.data_prefix.video': str(self.data),
@@ -190,7 +184,7 @@ class Demo:
                 **self.options,
             },
         )
-        with self._running(make_train_config(args), 'training') as (runner, watch):
+        with self._running(cfg, 'training') as (runner, watch):
             runner.train()
         result.curves[seed] = watch.curve
         result.trainable = unwrap(runner.model).backbone.num_parameters()
@@ -208,15 +202,10 @@ class Demo:
         }
         if checkpoint is None:
             options['model.backbone.adapter'] = None
-        args = argparse.Namespace(
-            config=str(self.config),
-            checkpoint=checkpoint or 'none',
-            launcher='none',
-            work_dir=str(self.out / 'test'),
-            dump=None,
-            cfg_options=options,
+        cfg = make_test_config(
+            self.config, checkpoint, work_dir=self.out / 'test', cfg_options=options
         )
-        with self._running(make_test_config(args), f'testing {half}') as (runner, watch):
+        with self._running(cfg, f'testing {half}') as (runner, watch):
             unwrap(runner.model).init_weights()
             metrics = runner.test()
         names = read_labels(labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,10 +120,10 @@ def _line(options: Mapping[str, Any]) -> str:
     """Options as ``--cfg-options`` takes them."""
     if not options:
         return '(none)'
-    return '`' + ' '.join(f'{key}={_value(value)}' for key, value in options.items()) + '`'
+    return '`' + shlex.join(f'{key}={_value(value)}' for key, value in options.items()) + '`'
 
 
 def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ','.join(str(item) for item in value)
+        return f'[{",".join(str(item) for item in value)}]'
     return str(value)

@@ -54,14 +54,7 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     result = Path(job['result'])
     measured = result.with_name(f'.{result.stem}.measured.json')
     cfg = make_test_config(
-        argparse.Namespace(
-            config=job['config'],
-            checkpoint=job['checkpoint'] or 'none',
-            work_dir=job['work_dir'],
-            launcher=launcher,
-            dump=None,
-            cfg_options=None,
-        )
+        job['config'], job['checkpoint'], work_dir=job['work_dir'], launcher=launcher
     )
     # The Runners of a process share what has the same name.
     cfg.experiment_name = f'{result.stem}_{os.getpid()}_{number}'

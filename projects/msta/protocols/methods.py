@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..spelling import did_you_mean
+from ..training.options import option_values
 from .definitions import ProtocolError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def options_of(method: Method, cfg: Config) -> Options:
         ProtocolError: the config's adapter is not MSTA's.
     """
     assert method.settings is not None
-    return method.settings(_size(cfg))
+    return option_values(cfg, method.settings(_size(cfg)))
 
 
 def _size(cfg: Config) -> Size:

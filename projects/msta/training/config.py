@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..paths import ROOT
+from ..paths import CONFIGS, ROOT
 from ..spelling import similar
+from .config_check import ConfigError, check_options, check_settings
+from .options import option_values
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 
-class ConfigError(ValueError):
-    """A config file, or a setting of the command line, that cannot be used."""
-
-
-def read_config(path: str | Path) -> Config:
+def read_config(config: str | Path) -> Config:
     """Read a config, without importing yet what it asks for.
 
+    Args:
+        config: Its file, or a preset: the name of one in ``configs/``.
+
     Raises:
-        FileNotFoundError: If there is none, naming what the folder has.
-        ConfigError: If it cannot be read, with the reason, or has a misspelt setting.
+        FileNotFoundError: There is no such file, naming the nearest.
+        ConfigError: It cannot be read, with the reason, or has a misspelt setting.
     """
     from mmengine.config import Config
 
-    from ..training.config_check import check_settings
-
-    path = Path(path)
-    if not path.is_file():
-        found = similar(path.name, [p.name for p in path.parent.glob('*.py')], cutoff=0.4)
-        hint = f'; there is {", ".join(found)}' if found else ''
-        raise FileNotFoundError(f'no config file {path}{hint}')
+    path = find_config(config)
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is Python: anything can happen in it
@@ -40,17 +36,35 @@ def read_config(path: str | Path) -> Config:
     return cfg
 
 
-def merge_options(cfg: Config, options: dict[str, Any] | None) -> None:
-    """Merge ``--cfg-options`` into a config.
+def find_config(config: str | Path) -> Path:
+    """Find a config's file; ``config`` may be the name of a preset, without ``.py``.
 
     Raises:
-        ConfigError: If a path leads nowhere, naming the nearest that does.
+        FileNotFoundError: There is none, naming the nearest.
     """
-    from ..training.config_check import check_options
+    path = Path(config)
+    if path.is_file():
+        return path
+    presets = {p.stem: p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts}
+    if path.name == str(config) and path.name in presets:
+        return presets[path.name]
+    beside = [p.name for p in path.parent.glob('*.py')] if path.suffix == '.py' else []
+    near = similar(path.name, beside, cutoff=0.4) or similar(path.name, presets, cutoff=0.4)
+    hint = f'; there is {", ".join(near)}' if near else f'; presets are those in {CONFIGS}'
+    raise FileNotFoundError(f'no config file {path}{hint}')
 
+
+def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
+    """Merge settings by path, as ``--cfg-options`` gives them, into a config.
+
+    Text is read as :func:`.options.option_values` says; other values are taken as they are.
+
+    Raises:
+        ConfigError: A path leads nowhere, naming the nearest that does.
+    """
     check_options(cfg, options or {})
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(option_values(cfg, options))
     except (KeyError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error.args[0]}') from error
 
@@ -72,9 +86,9 @@ def use_skip_list(cfg: Config, path: str | Path) -> None:
             dataset.skip_list = str(path)
 
 
-def set_work_dir(cfg: Config, config: str | Path, work_dir: str | None) -> None:
+def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -> None:
     """Choose the work folder: the command line's, else the config's, else work_dirs/CONFIG."""
     if work_dir is not None:
-        cfg.work_dir = work_dir
+        cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(ROOT / 'work_dirs' / Path(config).stem)

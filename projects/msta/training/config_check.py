@@ -12,11 +12,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..spelling import did_you_mean, nearest
-from .config import ConfigError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.registry import Registry
+
+
+class ConfigError(ValueError):
+    """A config file, or a setting of the command line, that cannot be used."""
+
 
 # Top-level settings that MMEngine's Runner or the tools read.
 # fmt: off

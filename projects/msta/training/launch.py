@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
@@ -18,69 +18,160 @@ from .config_check import check_parts
 from .runners import running, unwrap
 
 
-def train(args: argparse.Namespace) -> None:
-    """Train as ``tools/train.py`` was asked to, holding the work folder against other trainings."""
-    cfg = make_train_config(args)
-    if not _is_first(cfg.launcher):
-        _train(cfg, args)
+def train(
+    config: str | Path,
+    *,
+    resume: str | Path | None = None,
+    amp: bool = False,
+    validate: bool = True,
+    auto_scale_lr: bool = False,
+    seed: int | None = None,
+    diff_rank_seed: bool = False,
+    deterministic: bool = False,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    skip_list: str | Path | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> None:
+    """Train a model, holding its work folder against other trainings.
+
+    Args:
+        config: Config file, or the name of one in ``configs/``.
+        resume: Checkpoint to continue from; ``'auto'`` for the newest in the work folder, if any.
+        amp: Train in mixed precision: float16 on a GPU, bfloat16 without one.
+        validate: Validate as the config says.
+        auto_scale_lr: Scale the learning rate with the number of videos of a step.
+        seed: Random seed, in the place of the config's.
+        diff_rank_seed: Give each process another seed.
+        deterministic: Use deterministic algorithms, even if slower.
+        work_dir: Folder of logs and checkpoints; by default the config's, else work_dirs/CONFIG.
+        cfg_options: Settings that replace the config's, by path (:func:`.config.merge_options`).
+        skip_list: File of videos not to open.
+        launcher: What started this process among others: none, pytorch, slurm or mpi.
+        local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        FileNotFoundError: A file that the config names is missing.
+        LockedError: The work folder is being trained in.
+    """
+    cfg = make_train_config(
+        config,
+        resume=resume,
+        validate=validate,
+        auto_scale_lr=auto_scale_lr,
+        seed=seed,
+        diff_rank_seed=diff_rank_seed,
+        deterministic=deterministic,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        skip_list=skip_list,
+        launcher=launcher,
+    )
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    if not _is_first(launcher):
+        _train(cfg, amp)
         return
     lock = Path(cfg.work_dir) / '.training.lock'
     with locked(lock, 'is being trained in (name another --work-dir, or wait)'):
-        _train(cfg, args)
+        _train(cfg, amp)
 
 
-def _train(cfg: Config, args: argparse.Namespace) -> None:
-    _launch_environment(args)
-    _import_parts(cfg)
-    if args.amp:
+def _train(cfg: Config, amp: bool) -> None:
+    import_parts(cfg)
+    if amp:
         use_mixed_precision(cfg)
-    try:
-        with running(cfg) as runner:
-            runner.train()
-    finally:
-        _restore_signals()
+    with running(cfg) as runner:
+        runner.train()
 
 
-def test(args: argparse.Namespace) -> dict[str, float]:
-    """Test as ``tools/test.py`` was asked to; give the metrics."""
-    cfg = make_test_config(args)
-    _launch_environment(args)
-    _import_parts(cfg)
+def test(
+    config: str | Path,
+    checkpoint: str | Path | None,
+    *,
+    dump: str | Path | None = None,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    skip_list: str | Path | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> dict[str, float]:
+    """Test a model; return the metrics by name.
+
+    Args:
+        config: Config file, or the name of one in ``configs/``.
+        checkpoint: Trained part of the model; None tests the frozen foundation.
+        dump: File for the predictions, a pickle.
+        work_dir: Folder of logs; by default the config's, else work_dirs/CONFIG.
+        cfg_options: Settings that replace the config's, by path (:func:`.config.merge_options`).
+        skip_list: File of videos not to open; they count as wrong answers.
+        launcher: What started this process among others: none, pytorch, slurm or mpi.
+        local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        FileNotFoundError: A file that the config names, or the checkpoint, is missing.
+    """
+    cfg = make_test_config(
+        config,
+        checkpoint,
+        dump=dump,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        skip_list=skip_list,
+        launcher=launcher,
+    )
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    import_parts(cfg)
     with running(cfg) as runner:
         # The Runner initialises weights only before training; the frozen foundation needs its own.
         unwrap(runner.model).init_weights()
         metrics = runner.test()
-    if args.dump is not None and runner.rank == 0:
-        Path(_partial(args.dump)).replace(args.dump)
+    if dump is not None and runner.rank == 0:
+        _partial(dump).replace(dump)
     return metrics
 
 
-def make_train_config(args: argparse.Namespace) -> Config:
-    """Read the config and merge the arguments of ``tools/train.py`` into it."""
-    cfg = read_config(args.config)
-    cfg.launcher = args.launcher
-    set_work_dir(cfg, args.config, args.work_dir)
-    if args.no_validate:
+def make_train_config(
+    config: str | Path,
+    *,
+    resume: str | Path | None = None,
+    validate: bool = True,
+    auto_scale_lr: bool = False,
+    seed: int | None = None,
+    diff_rank_seed: bool = False,
+    deterministic: bool = False,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    skip_list: str | Path | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and merge the arguments of :func:`train` into it."""
+    cfg = read_config(config)
+    cfg.launcher = launcher
+    set_work_dir(cfg, config, work_dir)
+    if not validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.auto_scale_lr:
-        if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
+    if auto_scale_lr:
+        if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
             raise ConfigError(
-                f'--auto-scale-lr: {args.config} does not say for which batch its rate was chosen; '
+                f'--auto-scale-lr: {config} does not say for which batch its rate was chosen; '
                 'set auto_scale_lr=dict(base_batch_size=...)'
             )
         cfg.auto_scale_lr.enable = True
     randomness = {
-        'seed': args.seed,
-        'diff_rank_seed': args.diff_rank_seed or None,
-        'deterministic': args.deterministic or None,
+        'seed': seed,
+        'diff_rank_seed': diff_rank_seed or None,
+        'deterministic': deterministic or None,
     }
     given = {key: value for key, value in randomness.items() if value is not None}
     cfg.randomness = {**(cfg.get('randomness') or {}), **given}
-    if getattr(args, 'skip_list', None) is not None:
-        use_skip_list(cfg, args.skip_list)
-    merge_options(cfg, args.cfg_options)
-    if args.resume is not None:
-        found = find_resumable(cfg.work_dir, args.resume)
+    if skip_list is not None:
+        use_skip_list(cfg, skip_list)
+    merge_options(cfg, cfg_options)
+    if resume is not None:
+        found = find_resumable(cfg.work_dir, resume)
         cfg.resume = found is not None
         cfg.load_from = found or cfg.get('load_from')
     if cfg.get('load_from') and '://' not in cfg.load_from:
@@ -91,27 +182,38 @@ def make_train_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def make_test_config(args: argparse.Namespace) -> Config:
-    """Read the config and merge the arguments of ``tools/test.py`` into it."""
-    cfg = read_config(args.config)
-    cfg.launcher = args.launcher
-    set_work_dir(cfg, args.config, args.work_dir)
-    if args.dump is not None:
-        if not args.dump.endswith(('.pkl', '.pickle')):
-            raise ConfigError(f'--dump {args.dump}: the file name must end in .pkl or .pickle')
+def make_test_config(
+    config: str | Path,
+    checkpoint: str | Path | None,
+    *,
+    dump: str | Path | None = None,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    skip_list: str | Path | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and merge the arguments of :func:`test` into it."""
+    cfg = read_config(config)
+    cfg.launcher = launcher
+    set_work_dir(cfg, config, work_dir)
+    if dump is not None:
+        if Path(dump).suffix not in ('.pkl', '.pickle'):
+            raise ConfigError(f'--dump {dump}: the file name must end in .pkl or .pickle')
         evaluators = cfg.get('test_evaluator') or []
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
-        dump = {'type': 'DumpResults', 'out_file_path': _partial(args.dump)}
-        cfg.test_evaluator = [*evaluators, dump]
-    if getattr(args, 'skip_list', None) is not None:
-        use_skip_list(cfg, args.skip_list)
-    merge_options(cfg, args.cfg_options)
+        cfg.test_evaluator = [
+            *evaluators,
+            {'type': 'DumpResults', 'out_file_path': str(_partial(dump))},
+        ]
+    if skip_list is not None:
+        use_skip_list(cfg, skip_list)
+    merge_options(cfg, cfg_options)
     cfg.resume = False
     cfg.load_from = None
-    if args.launcher != 'none':
+    if launcher != 'none':
         cfg.model_wrapper_cfg = {'type': 'IndependentCopies'}
-    if args.checkpoint.lower() != 'none':
-        cfg.load_from = str(find_checkpoint(args.checkpoint))
+    if checkpoint is not None:
+        cfg.load_from = str(find_checkpoint(checkpoint))
     elif 'backbone' in cfg.get('model', {}):
         cfg.model.backbone.adapter = None  # untrained, it would change what the foundation says
     if 'descriptions' in cfg.get('model', {}):
@@ -119,7 +221,7 @@ def make_test_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def find_resumable(work_dir: str | Path, resume: str) -> str | None:
+def find_resumable(work_dir: str | Path, resume: str | Path) -> str | None:
     """Find the checkpoint to continue from.
 
     Args:
@@ -144,9 +246,9 @@ def _epoch(path: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _partial(path: str) -> str:
+def _partial(path: str | Path) -> Path:
     target = Path(path)
-    return str(target.with_name(f'.partial-{target.name}'))
+    return target.with_name(f'.partial-{target.name}')
 
 
 def _is_first(launcher: str) -> bool:
@@ -155,19 +257,8 @@ def _is_first(launcher: str) -> bool:
     return name is None or os.environ.get(name, '0') == '0'
 
 
-def _restore_signals() -> None:
-    # Only what was imported, for a config that asked for it, can have changed them.
-    module = sys.modules.get('projects.msta.engine.interruption')
-    if module is not None:
-        module.restore_signals()
-
-
-def _launch_environment(args: argparse.Namespace) -> None:
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-
-
-def _import_parts(cfg: Config) -> None:
-    """Import what the config asks for (this loads torch), then check that it is spelt right."""
+def import_parts(cfg: Config) -> None:
+    """Import what a config asks for (this loads torch), then check that it is spelt right."""
     imports = cfg.get('custom_imports')
     if imports:
         import_modules_from_strings(**imports)

@@ -28,12 +28,15 @@ def running(cfg: Config) -> Iterator[Runner]:
     from mmaction.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from ..engine.interruption import restore_signals
+
     _join_processes(cfg)
     _format_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     try:
         yield runner
     finally:
+        restore_signals()  # a training that fails leaves them as its hook has set them
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             kept = getattr(getattr(loop, 'dataloader', None), '_iterator', None)
             if kept is not None:

@@ -1,0 +1,62 @@
+"""``tools/train.py``: train a model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from .common import add_common_arguments, run_tool
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/train.py``."""
+    parser = argparse.ArgumentParser(description='Train a model.')
+    parser.add_argument('config', help='config file, or the name of one in configs/')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from this checkpoint; without one, from the newest in the work folder',
+    )
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument('--no-validate', action='store_true', help='leave out validation')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the videos of a step: batch, processes, accumulation',
+    )
+    parser.add_argument('--seed', type=int, help='random seed')
+    parser.add_argument('--diff-rank-seed', action='store_true', help='another seed per process')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='deterministic algorithms, even if slower'
+    )
+    add_common_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; return the exit status."""
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Call :func:`projects.msta.training.launch.train` with the arguments."""
+    from ..training.launch import train
+
+    train(
+        args.config,
+        resume=args.resume,
+        amp=args.amp,
+        validate=not args.no_validate,
+        auto_scale_lr=args.auto_scale_lr,
+        seed=args.seed,
+        diff_rank_seed=args.diff_rank_seed,
+        deterministic=args.deterministic,
+        work_dir=args.work_dir,
+        cfg_options=args.cfg_options,
+        skip_list=args.skip_list,
+        launcher=args.launcher,
+        local_rank=args.local_rank,
+    )
