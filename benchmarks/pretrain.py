@@ -33,7 +33,7 @@ from projects.msta.datasets.shapes.folder import drawing_processes
 from projects.msta.datasets.shapes.render import DOMAINS, Scene, draw_scene, sample_scene
 from projects.msta.foundation import VideoLanguageModel, build_foundation, tokenize
 
-TINY_ARCH: dict[str, int] = dict(
+TINY_ARCH: dict[str, Any] = dict(
     image_size=36,
     patch_size=12,
     num_frames=8,
@@ -45,6 +45,8 @@ TINY_ARCH: dict[str, int] = dict(
     text_width=48,
     text_layers=4,
     text_heads=1,
+    resize='squash',
+    interpolation='bilinear',
 )
 _RENDER_SIDE = 64
 _CHUNK = 250
@@ -80,7 +82,7 @@ class Pretraining:
     weight_decay: float = 0.05
     warmup_steps: int = 60
     decay_share: float = 0.5
-    arch: dict[str, int] = field(default_factory=lambda: dict(TINY_ARCH))
+    arch: dict[str, Any] = field(default_factory=lambda: dict(TINY_ARCH))
 
     def rate(self, step: int) -> float:
         """Factor on both learning rates at a step, counted from 0."""

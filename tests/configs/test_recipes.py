@@ -94,7 +94,7 @@ def found_recipe(cfg, model) -> dict:
         'dim': adapter.dim,
         'scale': adapter.scale,
         'template': cfg.model.template,
-        'mean': list(cfg.model.data_preprocessor.mean),
+        'mean': [round(255 * value, 3) for value in model.backbone.foundation.mean],
         'frames': steps['UniformSample']['clip_len'],
         'test_short_side': steps['Resize']['scale'][1],
         'test_crop': crop['crop_size'],

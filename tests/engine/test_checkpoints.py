@@ -33,9 +33,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, straight, workers, ki
     assert len(resumed['accuracy']) == 4
 
 
-def test_epochs_and_workers_draw_differently(straight):
-    # If workers drew what the process draws, or nothing, the two runs could not differ.
-    assert straight[0]['weights'] != straight[2]['weights']
+def test_workers_change_nothing(straight):
+    assert straight[0] == straight[2]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -35,9 +36,8 @@ class Signaller(Hook):
 
 
 @pytest.fixture(scope='module')
-def straight(tmp_path_factory) -> dict[int, dict]:
-    folder = tmp_path_factory.mktemp('straight')
-    return {workers: train(folder / str(workers), workers=workers) for workers in (0, 2)}
+def straight(tmp_path_factory) -> dict:
+    return train(tmp_path_factory.mktemp('straight'))
 
 
 def run(work_dir: Path, workers: int = 0, resume: bool = False, *signals: dict) -> Runner:
@@ -59,24 +59,38 @@ def outcome(runner: Runner) -> dict:
     return {'weights': weights(runner), 'best': best, 'accuracy': accuracy}
 
 
-@pytest.mark.parametrize(
-    ('workers', 'moment'), [(0, WITHIN), (2, WITHIN), (0, END), (2, END), (0, VALIDATION)]
-)
-def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, straight, workers, moment):
-    before = signal.getsignal(signal.SIGTERM)
+def interrupt(work_dir: Path, workers: int, stage: str, when: int) -> str:
+    """Train until a signal; give the checkpoint to go on from."""
     with pytest.raises(SystemExit) as leaving:
-        run(tmp_path, workers, False, dict(stage=moment[0], when=moment[1]))
+        run(work_dir, workers, False, dict(stage=stage, when=when))
     assert leaving.value.code == 143
+    return find_resumable(work_dir, 'auto')
+
+
+def reads(runner: Runner) -> int:
+    return int(runner.train_dataloader.dataset.reads.sum())
+
+
+@pytest.mark.parametrize(
+    ('workers', 'others', 'moment'),
+    [(0, 0, WITHIN), (2, 2, WITHIN), (0, 3, WITHIN), (1, 0, END), (2, 2, END), (0, 0, VALIDATION)],
+)
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, straight, workers, others, moment):
+    """Under the same number of workers as before the interruption, or another."""
+    before = signal.getsignal(signal.SIGTERM)
+    saved = interrupt(tmp_path, workers, *moment)
     assert signal.getsignal(signal.SIGTERM) is before
-    saved = find_resumable(tmp_path, 'auto')
     if moment is VALIDATION:
         assert saved.endswith('epoch_2.pth')
     else:
         assert saved.endswith(FILENAME)
         assert torch.load(saved, weights_only=True)['meta']['iter'] == moment[1] + 1
-    resumed = run(tmp_path, workers, True)
-    assert outcome(resumed) == straight[workers]
+    resumed = run(tmp_path, others, True)
+    assert outcome(resumed) == straight
     assert not (tmp_path / FILENAME).exists()
+    # What was trained before is not read again: four epochs of 12 points, in batches of 4.
+    done = 6 if moment is VALIDATION else moment[1] + 1
+    assert reads(resumed) == 4 * (12 - done)
 
 
 def test_interrupted_twice_in_an_epoch(tmp_path, straight):
@@ -84,16 +98,73 @@ def test_interrupted_twice_in_an_epoch(tmp_path, straight):
         with pytest.raises(SystemExit) as leaving:
             run(tmp_path, 0, iteration > 3, dict(stage='train', when=iteration, number=number))
         assert leaving.value.code == status
-    assert outcome(run(tmp_path, 0, True)) == straight[0]
+    assert outcome(run(tmp_path, 0, True)) == straight
 
 
-def test_an_epoch_of_another_length_is_not_continued(tmp_path):
-    with pytest.raises(SystemExit):
-        run(tmp_path, 0, False, dict(stage='train', when=4))
+@pytest.mark.parametrize(
+    ('batch_size', 'message'),
+    [
+        (6, r'after 2 of 3 iterations of epoch 2 .* has 2 iterations'),
+        (5, r'after 2 batches of an epoch, but the first 2 batches of that epoch are now others'),
+    ],
+)
+def test_other_batches_are_not_continued(tmp_path, batch_size, message):
+    interrupt(tmp_path, 0, *WITHIN)
     cfg = make_config(tmp_path, resume=True, load_from=str(tmp_path / FILENAME))
-    cfg.train_dataloader.batch_size = 6
-    with pytest.raises(
-        ResumeError, match=r'after 2 of 3 iterations of epoch 2 .* has 2 iterations'
-    ):
+    cfg.train_dataloader.batch_size = batch_size
+    with pytest.raises(ResumeError, match=message):
         Runner.from_cfg(cfg).train()
     restore_signals()
+
+
+def test_unseeded_samples_are_not_continued(tmp_path):
+    interrupt(tmp_path, 0, *WITHIN)
+    cfg = make_config(tmp_path, resume=True, load_from=str(tmp_path / FILENAME))
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook['type'] != 'EpochSeedHook']
+    with pytest.raises(ResumeError, match="Add dict\\(type='EpochSeedHook'\\)"):
+        Runner.from_cfg(cfg).train()
+    restore_signals()
+
+
+def test_a_checkpoint_of_an_earlier_version_trains_what_is_left(tmp_path, capsys):
+    """It says nothing of the order; its views were drawn otherwise, which is said."""
+    saved = interrupt(tmp_path, 0, *WITHIN)
+    checkpoint = torch.load(saved, weights_only=True)
+    del checkpoint['interrupted']['orders']
+    torch.save(checkpoint, saved)
+    cfg = make_config(tmp_path, resume=True, load_from=saved, log_level='WARNING')
+    cfg.train_cfg.max_epochs = 2
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    said = capsys.readouterr().out
+    assert 'is of an earlier version' in said and 'not, bit for bit' in said
+    left = runner.train_dataloader.dataset.reads
+    assert left.sum() == 4 and left.max() == 1
+    sampler = runner.train_dataloader.batch_sampler.sampler
+    sampler.set_epoch(1)
+    assert left.nonzero().flatten().tolist() == sorted(list(sampler)[8:])
+
+
+@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+def test_a_loop_that_counts_iterations(tmp_path, sampler):
+    def make(work_dir: Path, workers: int, **changes) -> Config:
+        cfg = make_config(work_dir, workers=workers, **changes)
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=100)
+        cfg.train_dataloader.sampler.type = sampler
+        cfg.param_scheduler = []
+        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False)
+        cfg.log_processor.by_epoch = False
+        return cfg
+
+    straight = Runner.from_cfg(make(tmp_path / 'straight', 1))
+    straight.train()
+    cfg = make(tmp_path / 'run', 0)
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Signaller', stage='train', when=4)]
+    with pytest.raises(SystemExit):
+        Runner.from_cfg(cfg).train()
+    saved = find_resumable(tmp_path / 'run', 'auto')
+    assert saved.endswith(FILENAME)
+    resumed = Runner.from_cfg(make(tmp_path / 'run', 0, resume=True, load_from=saved))
+    resumed.train()
+    assert weights(resumed) == weights(straight)
+    assert reads(resumed) == 4 * (8 - 5)

@@ -3,11 +3,12 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from mmengine.runner import Runner
 
 from projects.msta.engine.seeding import mix_seed, seed_everything
-from tests.engine.toy_run import make_config
+from tests.engine.toy_run import make_config, record
 
 
 def draw() -> tuple:
@@ -29,33 +30,21 @@ def test_mix_seeds_differ():
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def inputs_of_epochs(tmp_path, workers: int, persistent: bool) -> list[list[float]]:
-    """What the model sees in each of two epochs, sorted to leave out the order."""
-    cfg = make_config(tmp_path, epochs=2, workers=workers)
-    cfg.train_dataloader.persistent_workers = persistent
-    runner = Runner.from_cfg(cfg)
-    seen: list[list[float]] = []
-    forward, call_hook = runner.model.forward, runner.call_hook
-
-    def record(inputs, data_samples=None, mode='tensor'):
-        if mode == 'loss':
-            seen[-1].extend(x[0].item() for x in inputs)
-        return forward(inputs, data_samples, mode)
-
-    def note_epoch(name, **kwargs):
-        if name == 'before_train_epoch':
-            seen.append([])
-        call_hook(name, **kwargs)
-
-    runner.model.forward, runner.call_hook = record, note_epoch
-    runner.train()
-    return [sorted(epoch) for epoch in seen]
+def test_epochs_draw_differently_and_alike_in_every_run(tmp_path):
+    first, second = record(Runner.from_cfg(make_config(tmp_path / 'a', epochs=2)))
+    views = [value for epoch in (first, second) for inputs, _ in epoch for value in inputs]
+    draws = [draw for epoch in (first, second) for _, draw in epoch]
+    assert len(set(views)) == 24 and len(set(draws)) == 6
+    again = record(Runner.from_cfg(make_config(tmp_path / 'b', epochs=2)))
+    assert again == [first, second]
 
 
-def test_workers_draw_anew_in_each_epoch_and_alike_in_every_run(tmp_path):
-    first = inputs_of_epochs(tmp_path / 'a', workers=2, persistent=False)
-    assert len(first) == 2 and len(first[0]) == 12
-    assert not set(first[0]) & set(first[1])
-    assert len(set(first[0])) == 12  # and the two workers draw differently
-    assert inputs_of_epochs(tmp_path / 'b', workers=2, persistent=False) == first
-    assert inputs_of_epochs(tmp_path / 'c', workers=2, persistent=True) == first
+@pytest.mark.parametrize('changes', [dict(seed=None), dict(seed=9), dict(seed=4)])
+def test_a_resumed_training_keeps_its_seed(tmp_path, changes):
+    """The Runner takes the checkpoint's, but built the sampler with the one it was given."""
+    given = dict(seed=4, diff_rank_seed=False, deterministic=False)
+    cfg = make_config(tmp_path, epochs=3, randomness=given)
+    straight = record(Runner.from_cfg(cfg))
+    cfg = make_config(tmp_path, epochs=3, randomness={**given, **changes}, resume=True)
+    cfg.load_from = str(tmp_path / 'epoch_2.pth')
+    assert record(Runner.from_cfg(cfg)) == straight[2:]

@@ -45,9 +45,16 @@ class Noise:
 
 @DATASETS.register_module(force=True)
 class Points(BaseDataset):
+    """Points, and in ``reads`` how often each was read, by any process."""
+
     def __init__(self, size: int = 12, ann_file: str = 'points.txt', **kwargs):
         self.size = size
+        self.reads = torch.zeros(size, dtype=torch.int64).share_memory_()
         super().__init__(ann_file=ann_file, **kwargs)
+
+    def prepare_data(self, idx: int) -> dict:
+        self.reads[idx] += 1
+        return super().prepare_data(idx)
 
     def load_data_list(self) -> list[dict]:
         return [{'x': 2.0 * (i % 2), 'label': i % 2} for i in range(self.size)]
@@ -61,6 +68,8 @@ class Line(BaseModel):
         self.fc = torch.nn.Linear(2, 2)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
+        if self.training:  # as dropout does
+            inputs = [x + torch.rand(()) for x in inputs]
         scores = self.fc(torch.stack(inputs))
         target = torch.tensor([int(sample) for sample in data_samples])
         if mode == 'loss':
@@ -149,6 +158,27 @@ def train(work_dir: Path, workers: int = 0, resume: bool = False, kill: str = ''
     best = Path(runner.message_hub.get_info('best_ckpt')).name
     accuracy = runner.message_hub.log_scalars['val/acc'].data[0].tolist()
     return {'weights': weights(runner), 'best': best, 'accuracy': accuracy}
+
+
+def record(runner: Runner) -> list[list[tuple[list[float], float]]]:
+    """Train; give each epoch's batches as the model sees them: inputs, and a draw of its own."""
+    epochs: list[list[tuple[list[float], float]]] = []
+    forward, call_hook = runner.model.forward, runner.call_hook
+
+    def note_batch(inputs, data_samples=None, mode='tensor'):
+        if mode == 'loss':
+            drawn = torch.rand(()).item() + random.random() + np.random.rand()  # noqa: NPY002
+            epochs[-1].append(([x[0].item() for x in inputs], drawn))
+        return forward(inputs, data_samples, mode)
+
+    def note_epoch(name, **kwargs):
+        if name == 'before_train_epoch':
+            epochs.append([])
+        call_hook(name, **kwargs)
+
+    runner.model.forward, runner.call_hook = note_batch, note_epoch
+    runner.train()
+    return epochs
 
 
 def weights(runner: Runner) -> dict[str, list]:

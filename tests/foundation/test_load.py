@@ -14,13 +14,14 @@ from projects.msta.foundation import (
     build_foundation,
     describe_missing,
     load_foundation,
+    said_by_config,
     save_foundation,
 )
 
 ARCH = {
     'image_size': 16, 'patch_size': 8, 'width': 64, 'layers': 2, 'heads': 1, 'embed_dim': 24,
     'text_width': 64, 'text_layers': 2, 'text_heads': 1, 'context_length': 8, 'vocab_size': 100,
-    'num_frames': 8,
+    'num_frames': 8, 'resize': 'shortest', 'interpolation': 'bilinear',
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def saved(viclip, tmp_path):
 def openai_state(arch=ARCH):
     """A state dict with OpenAI's names, from a plain module tree."""
     torch.manual_seed(1)
-    model = build_foundation({'type': 'CLIP', 'arch': arch})
+    model = build_foundation({'type': 'CLIP', 'arch': arch, 'interpolation': 'bicubic'})
     names = {
         'text.transformer.blocks.': 'transformer.resblocks.', 'text.proj': 'text_projection',
         'visual.transformer.blocks.': 'visual.transformer.resblocks.', 'text.': '',
@@ -88,7 +89,7 @@ def test_openai_torchscript_and_state_dict(tmp_path):
     facts = {'input_resolution': torch.tensor(16), 'vocab_size': torch.tensor(100)}
     torch.save({**state, **facts}, tmp_path / 'state.pt')
     script, plain = load_foundation(tmp_path / 'script.pt'), load_foundation(tmp_path / 'state.pt')
-    assert script.arch == plain.arch == model.arch  # quick_gelu: the file is OpenAI's own
+    assert script.arch == plain.arch == model.arch  # the file is OpenAI's own: all is known
     assert script.fingerprint() == plain.fingerprint()
     assert float(script.logit_scale) == pytest.approx(100, abs=1e-2)
     video = torch.randn(1, 3, 2, 16, 16)
@@ -100,8 +101,9 @@ def test_data_parallel_prefix_and_legacy_pickle_format(tmp_path):
     _, state = openai_state()
     wrapped = {'epoch': 3, 'state_dict': {f'module.{k}': v for k, v in state.items()}}
     torch.save(wrapped, tmp_path / 'open_clip.pt', _use_new_zipfile_serialization=False)
-    assert load_foundation(tmp_path / 'open_clip.pt').arch.activation == 'gelu'
-    assert load_foundation(tmp_path / 'open_clip.pt', activation='quick_gelu').arch.kind == 'CLIP'
+    said = said_by_config({'type': 'CLIP', 'arch': 'b16'}) | {'heads': 1, 'text_heads': 1}
+    model, loaded = openai_state()[0], load_foundation(tmp_path / 'open_clip.pt', **said)
+    assert loaded.arch == model.arch
 
 
 def test_missing_unknown_and_misshapen_keys_are_listed(viclip, tmp_path):

@@ -1,4 +1,4 @@
-"""Our towers against the original ViCLIP, open_clip and Hugging Face, same weights, same input."""
+"""Our towers against the original ViCLIP: same weights, same input."""
 
 from pathlib import Path
 
@@ -6,19 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from projects.msta import compat
 from projects.msta.foundation import TokenLayout, build_foundation, load_foundation
 
-compat.apply()  # the reference libraries import torchvision
+from .references import worst
+
 GOLDEN = Path(__file__).parents[1] / 'data' / 'viclip_mini.pt'
 # float32 sums in another order: a few units in the last place of values of order 1 to 10.
 FEATURES = 2e-5
 LOGITS = 1e-4
-
-
-def worst(ours, theirs):
-    assert ours.shape == theirs.shape
-    return (ours - theirs).abs().max().item()
 
 
 @pytest.fixture(scope='module')
@@ -75,86 +70,6 @@ def test_viclip_embeddings_and_both_logit_scales(golden, viclip):
 def test_viclip_single_frame(golden, viclip):
     frame = golden['video'].transpose(1, 2)[:, :, :1]
     assert worst(viclip.encode_video(frame), golden['single_frame_embeds']) < FEATURES
-
-
-def random_images(size, frames=3):
-    return torch.randn(2, 3, frames, size, size, generator=torch.Generator().manual_seed(1))
-
-
-def random_tokens(vocab, length):
-    generator = torch.Generator().manual_seed(2)
-    tokens = torch.zeros(5, length, dtype=torch.int64)
-    for row, size in enumerate((3, length, 4, 7, length - 1)):
-        tokens[row, : size - 1] = torch.randint(1, vocab - 1, (size - 1,), generator=generator)
-        tokens[row, size - 1] = vocab - 1
-    return tokens
-
-
-def open_clip_model(quick_gelu):
-    import open_clip
-
-    torch.manual_seed(0)
-    return open_clip.CLIP(
-        embed_dim=48,
-        vision_cfg={'image_size': 32, 'patch_size': 8, 'width': 128, 'layers': 3, 'head_width': 64},
-        text_cfg={'context_length': 12, 'vocab_size': 300, 'width': 64, 'heads': 1, 'layers': 2},
-        quick_gelu=quick_gelu,
-    ).eval()
-
-
-@pytest.mark.parametrize('quick_gelu', [True, False])
-@torch.no_grad()
-def test_open_clip(tmp_path, quick_gelu):
-    theirs = open_clip_model(quick_gelu)
-    torch.save(theirs.state_dict(), tmp_path / 'open_clip.pt')
-    ours = load_foundation(
-        tmp_path / 'open_clip.pt', activation='quick_gelu' if quick_gelu else None
-    ).eval()
-    video, tokens = random_images(32), random_tokens(300, 12)
-    frames = video.transpose(1, 2).flatten(0, 1)
-    by_frame = theirs.encode_image(frames).unflatten(0, (2, 3)).mean(1)
-    assert worst(ours.encode_video(video), by_frame) < FEATURES
-    assert worst(ours.encode_text(tokens), theirs.encode_text(tokens)) < FEATURES
-    assert float(ours.logit_scale) == pytest.approx(float(theirs.logit_scale.exp()), rel=1e-6)
-
-
-@pytest.mark.parametrize('form', ['folder', 'file', 'pytorch_model.bin'])
-@torch.no_grad()
-def test_hugging_face(tmp_path, form):
-    from transformers import CLIPConfig, CLIPModel
-
-    torch.manual_seed(0)
-    config = CLIPConfig(
-        text_config={
-            'vocab_size': 300, 'hidden_size': 64, 'intermediate_size': 256, 'projection_dim': 48,
-            'num_hidden_layers': 2, 'num_attention_heads': 2, 'max_position_embeddings': 12,
-            'hidden_act': 'gelu', 'eos_token_id': 299, 'bos_token_id': 0, 'pad_token_id': 1,
-        },
-        vision_config={
-            'hidden_size': 128, 'intermediate_size': 512, 'projection_dim': 48, 'image_size': 32,
-            'patch_size': 8, 'num_hidden_layers': 3, 'num_attention_heads': 4, 'hidden_act': 'gelu',
-        },
-        projection_dim=48,
-    )  # fmt: skip
-    if form == 'file':  # a lone file cannot tell: CLIP's own activation and heads are assumed
-        config.text_config.hidden_act = config.vision_config.hidden_act = 'quick_gelu'
-        config.text_config.num_attention_heads = 1
-        config.vision_config.num_attention_heads = 2
-    theirs = CLIPModel(config).eval()
-    theirs.save_pretrained(tmp_path)
-    path = tmp_path / 'model.safetensors' if form == 'file' else tmp_path
-    if form == 'pytorch_model.bin':
-        torch.save(theirs.state_dict(), tmp_path / form)
-        (tmp_path / 'model.safetensors').unlink()
-    ours = load_foundation(path).eval()
-    video, tokens = random_images(32), random_tokens(300, 12)
-    frames = video.transpose(1, 2).flatten(0, 1)
-    vision = theirs.visual_projection(theirs.vision_model(pixel_values=frames).pooler_output)
-    # Without an attention mask: padding comes after the end-of-text token, under a causal mask.
-    text = theirs.text_projection(theirs.text_model(input_ids=tokens).pooler_output)
-    assert worst(ours.encode_video(video), vision.unflatten(0, (2, 3)).mean(1)) < FEATURES
-    assert worst(ours.encode_text(tokens), text) < FEATURES
-    assert float(ours.logit_scale) == pytest.approx(float(theirs.logit_scale.exp()), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,4 @@ model = dict(
     labels='kinetics400',
     template='a video of {}.',
     descriptions=None,
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=[122.771, 116.746, 104.094],
-        std=[68.5, 66.632, 70.323],
-        format_shape='NCTHW',
-    ),
 )

@@ -14,10 +14,4 @@ model = dict(
     labels='kinetics400',
     template='a video of {}.',
     descriptions=None,
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        format_shape='NCTHW',
-    ),
 )

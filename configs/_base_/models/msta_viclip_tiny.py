@@ -22,6 +22,8 @@ model = dict(
                 text_width=48,
                 text_layers=4,
                 text_heads=1,
+                resize='squash',
+                interpolation='bilinear',
             ),
             checkpoint=_weights,
         ),
@@ -31,10 +33,4 @@ model = dict(
     labels=f'{_data}/labels_base.txt',
     template='a video of {}.',
     descriptions=f'{_data}/descriptions_base.json',
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        format_shape='NCTHW',
-    ),
 )

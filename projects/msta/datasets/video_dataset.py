@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from mmengine.logging import print_log
 
 from .decoding import REASONS, VideoDecodeError
 from .lists.annotations import AnnotationError, read_annotations, read_skip_list
+from .random_state import seeded
 
 _CODES = list(REASONS)
 
@@ -36,7 +39,8 @@ class MSTAVideoDataset(VideoDataset):
     """VideoDataset with spaces in file names, skip lists, and an account of unreadable videos.
 
     Training: an unreadable video is named once, counted, never tried again, and replaced by another
-    of its class, the same one for the same `seed`. Above `max_failed` the run stops with the list.
+    of its class, always the same for the same `seed`. Above `max_failed` the run stops with the
+    list.
 
     Testing: nothing is dropped. An unreadable video yields black frames, marked in the sample's
     meta information (``decode_error``: a key of :data:`~.decoding.REASONS`, else ''); MSTAMetric
@@ -154,17 +158,17 @@ class MSTAVideoDataset(VideoDataset):
         self.full_init()
         if self.test_mode:
             return self._test_sample(idx)
-        wanted = idx
-        for attempt in range(self.max_refetch + 1):
-            data = self.prepare_data(idx)
+        # A replacement draws alike whether the video was tried just now or is known to fail.
+        seed = random.getrandbits(32)
+        for candidate in self._candidates(idx):
+            with nullcontext() if candidate == idx else seeded(seed):
+                data = self.prepare_data(candidate)
             if data is not None:
                 if 'data_samples' in data:  # which video a loss came from
-                    name = self.get_data_info(idx)['name']
+                    name = self.get_data_info(candidate)['name']
                     data['data_samples'].set_metainfo(dict(filename=name))
                 return data
-            idx = self._replacement(wanted, attempt)
-        name = self.get_data_info(wanted)['name']
-        raise RuntimeError(f'{name}: no readable replacement found in {self.max_refetch} tries')
+        raise TooManyUnreadableVideosError(self._list('none of the videos can be read'))
 
     def prepare_data(self, idx: int) -> dict | None:
         """Run the pipeline; None for an unreadable video, which enters the account."""
@@ -193,16 +197,17 @@ class MSTAVideoDataset(VideoDataset):
         data['data_samples'].set_metainfo(dict(filename=name, decode_error=reason))
         return data
 
-    def _replacement(self, idx: int, attempt: int) -> int:
-        """Another video not known to fail, of the same class if there is one."""
-        readable = (self._account == 0).numpy()
-        candidates = np.flatnonzero(readable & (self._classes == self._classes[idx]))
-        if not candidates.size:
-            candidates = np.flatnonzero(readable)
-        if not candidates.size:
-            raise TooManyUnreadableVideosError(self._list('none of the videos can be read'))
-        rng = np.random.default_rng((self.seed, idx, attempt))
-        return int(rng.choice(candidates))
+    def _candidates(self, idx: int) -> Iterator[int]:
+        """A video, and those to take its place, in an order of its own: first those of its class.
+
+        It does not depend on which videos are known to fail, so that the first readable one is the
+        same whichever process comes across it, and when.
+        """
+        yield idx
+        order = np.random.default_rng((self.seed, idx)).permutation(len(self))
+        same = self._classes[order] == self._classes[idx]
+        others = np.concatenate([order[same], order[~same]])
+        yield from (int(other) for other in others if other != idx)
 
     def _enter(self, idx: int, error: VideoDecodeError) -> None:
         if self._account[idx]:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ..datasets.random_state import random_state, set_random_state
+from .batches import ResumeError, SeededBatches
 from .checkpoints import AtomicLocalBackend
 
 FILENAME = 'interrupted.pth'
@@ -27,10 +27,6 @@ FILENAME = 'interrupted.pth'
 # A signal to a process and its group may arrive twice.
 _SAME_SIGNAL_SEC = 0.1
 _previous: dict[int, Any] = {}
-
-
-class ResumeError(ValueError):
-    """A checkpoint from within an epoch that cannot be continued exactly."""
 
 
 def restore_signals() -> None:
@@ -47,10 +43,10 @@ class InterruptionHook(Hook):
     """On SIGTERM (Slurm's preemption, a launcher's end) or SIGINT, save and exit with 143 or 130.
 
     Training stops after the iteration at hand and writes ``interrupted.pth`` with what the next
-    iteration depends on, random states of all processes included. Resuming from it reads past the
-    batches of the epoch that are trained already (workers' random states follow from what they
-    read) and gives, bit for bit, what uninterrupted training would have. During validation the
-    epoch's own checkpoint is there already, and validation is repeated.
+    iteration depends on, random states of all processes included. Resuming from it passes over the
+    batches of the epoch that are trained already, without reading them (EpochSeedHook seeds each
+    sample for itself), and gives, bit for bit, what uninterrupted training would have. During
+    validation the epoch's own checkpoint is there already, and validation is repeated.
 
     The processes of a run agree on the last iteration by a flag exchanged over gloo while the next
     one runs: no step waits for a device. A second signal to a lone process ends it at once.
@@ -68,6 +64,7 @@ class InterruptionHook(Hook):
         self._received_at = 0.0
         self._training = False
         self._resumed: dict[str, Any] | None = None
+        self._restored: dict[str, Any] | None = None
         self._saving: dict[str, Any] | None = None
         self._group: dist.ProcessGroup | None = None
         self._exchange: tuple[Any, torch.Tensor] | None = None
@@ -88,16 +85,22 @@ class InterruptionHook(Hook):
                 loader.worker_init_fn = partial(
                     _in_own_group, signals=self.signals, inner=loader.worker_init_fn
                 )
-        if self._resumed and runner.iter and isinstance(runner.train_loop, EpochBasedTrainLoop):
+        if self._resumed and runner.iter:
             self._continue(runner, self._resumed)
         if threading.current_thread() is threading.main_thread():
             for number in self.signals:
                 _previous.setdefault(number, signal.signal(number, self._receive))
 
     def _continue(self, runner: Runner, resumed: dict[str, Any]) -> None:
-        loop = runner.train_loop
         done, length, states = resumed['done'], resumed['length'], resumed['random']
-        now = (len(loop.dataloader), runner.world_size)
+        batches = runner.train_dataloader.batch_sampler
+        if not isinstance(batches, SeededBatches):
+            raise ResumeError(
+                f'{FILENAME} was written within an epoch, and continues only where each sample is '
+                "seeded for itself. Add dict(type='EpochSeedHook') to custom_hooks, or continue "
+                'from the last whole epoch: --resume WORK_DIR/epoch_N.pth'
+            )
+        now = (batches.length, runner.world_size)
         if (length, len(states)) != now:
             raise ResumeError(
                 f'{FILENAME} was written after {done} of {length} iterations of epoch '
@@ -107,10 +110,18 @@ class InterruptionHook(Hook):
                 'the last whole epoch: --resume WORK_DIR/epoch_N.pth'
             )
         runner.logger.warning(
-            f'Continuing epoch {runner.epoch + 1} after iteration {done} of {length}: reading past '
-            'the batches that were trained before the interruption'
+            f'Continuing epoch {runner.epoch + 1} after iteration {done} of {length}'
         )
-        loop.dataloader = _RestOfEpoch(loop.dataloader, done, states[runner.rank])
+        orders = resumed.get('orders')
+        if orders is None:
+            runner.logger.warning(
+                f'{FILENAME} is of an earlier version, or was written without EpochSeedHook: its '
+                "random views depended on the loader's workers. Each video left in the epoch is "
+                'trained once, with another view than it would have had, so the result is not, bit '
+                'for bit, that of uninterrupted training'
+            )
+        batches.begin_at(done, orders and orders[runner.rank])
+        self._restored = states[runner.rank]
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Put signals off while the epoch's workers and decoding processes start.
@@ -122,17 +133,27 @@ class InterruptionHook(Hook):
 
     def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Take signals again."""
+        self._restore()
         if _previous:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self.signals)
 
     before_val_epoch = before_train_epoch
     before_val_iter = before_train_iter
 
+    def _restore(self) -> None:
+        """Go on with the random state of the interruption, whatever was drawn on the way here."""
+        if self._restored is not None:
+            set_random_state(self._restored)
+            if self._restored['cuda'] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all([each.cpu() for each in self._restored['cuda']])
+            self._restored = None
+
     def after_train_epoch(self, runner: Runner) -> None:
         """Drop what stood for the middle of the epoch, now that its end is saved."""
-        loader = runner.train_loop.dataloader
-        if isinstance(loader, _RestOfEpoch):
-            runner.train_loop.dataloader = loader.whole
+        self._restore()  # where the interruption was at the epoch's end
+        batches = runner.train_dataloader.batch_sampler
+        if isinstance(batches, SeededBatches):
+            batches.begin_at(0)
         pointer = Path(runner.work_dir, 'last_checkpoint')
         replaced = pointer.is_file() and Path(pointer.read_text()).name != FILENAME
         if runner.rank == 0 and replaced:
@@ -159,15 +180,8 @@ class InterruptionHook(Hook):
         number = self._agreed()
         if not number:
             return
-        loop = runner.train_loop
         meta = {'epoch': runner.epoch, 'iter': runner.iter + 1}
-        if isinstance(loop, EpochBasedTrainLoop):
-            skipped = getattr(loop.dataloader, 'done', 0)
-            self._saving = {
-                'done': skipped + batch_idx + 1,
-                'length': skipped + len(loop.dataloader),
-                'random': self._random_states(runner),
-            }
+        self._saving = self._place(runner, batch_idx)
         runner.save_checkpoint(
             runner.work_dir,
             FILENAME,
@@ -222,55 +236,26 @@ class InterruptionHook(Hook):
         work.wait()
         return int(flag)
 
-    def _random_states(self, runner: Runner) -> list[dict[str, Any]]:
-        """The random states of all processes, by rank."""
-        states = [_random_state()] * runner.world_size
+    def _place(self, runner: Runner, batch_idx: int) -> dict[str, Any]:
+        """Where within an epoch training is, and the random states of all processes, by rank."""
+        batches = runner.train_dataloader.batch_sampler
+        done, length = batch_idx + 1, len(runner.train_dataloader)
+        order = None
+        if isinstance(batches, SeededBatches):
+            length = batches.length
+            if isinstance(runner.train_loop, EpochBasedTrainLoop):
+                done += batches.start
+            elif not batches.endless:
+                done = batch_idx % length + 1
+            order = batches.order(done)
+        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        mine = ({**random_state(), 'cuda': devices}, order)
+        gathered = [mine] * runner.world_size
         if self._group is not None:
-            dist.all_gather_object(states, _random_state(), self._group)
-        return states
-
-
-class _RestOfEpoch:
-    """A loader's batches after the first ``done``, which are read, since workers' random states
-    follow from what they read, and dropped.
-    """
-
-    def __init__(self, whole: Any, done: int, state: dict[str, Any]) -> None:
-        self.whole, self.done, self.state = whole, done, state
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole, name)
-
-    def __len__(self) -> int:
-        return len(self.whole) - self.done
-
-    def __iter__(self) -> Iterator[Any]:
-        for index, batch in enumerate(self.whole):
-            if index >= self.done:
-                yield batch
-            elif index == self.done - 1:
-                # Before the next is read: without workers it is read with the process's state.
-                _set_random_state(self.state)
-
-
-def _random_state() -> dict[str, Any]:
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {
-        'python': random.getstate(),
-        'numpy': np.random.get_state(),  # noqa: NPY002 - the transforms draw from the global state
-        'torch': torch.get_rng_state(),
-        'cuda': devices,
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    version, numbers, gauss = state['python']
-    random.setstate((version, tuple(numbers), gauss))
-    name, keys, *rest = state['numpy']
-    np.random.set_state((name, np.asarray(keys, np.uint32), *rest))  # noqa: NPY002
-    torch.set_rng_state(state['torch'].cpu())
-    if state['cuda'] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([each.cpu() for each in state['cuda']])
+            dist.all_gather_object(gathered, mine, self._group)
+        states, orders = zip(*gathered, strict=True)
+        place = {'done': done, 'length': length, 'random': [*states]}
+        return place if order is None else {**place, 'orders': [*orders]}
 
 
 def _in_own_group(

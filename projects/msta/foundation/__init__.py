@@ -1,6 +1,7 @@
 """The frozen video-language models: plain PyTorch, no OpenMMLab, no adapters, no data."""
 
 from .architecture import Architecture, FoundationError, resolve_architecture
+from .facts import OPEN_FACTS, said_by_config
 from .load import load_foundation, save_foundation
 from .model import VideoLanguageModel, build_foundation, tokenize
 from .towers import TextState, VideoState
@@ -9,6 +10,7 @@ from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
 
 __all__ = [
     'KNOWN_WEIGHTS',
+    'OPEN_FACTS',
     'Architecture',
     'FoundationError',
     'Sites',
@@ -22,6 +24,7 @@ __all__ = [
     'describe_missing',
     'load_foundation',
     'resolve_architecture',
+    'said_by_config',
     'save_foundation',
     'tokenize',
 ]

@@ -49,7 +49,7 @@ class VideoLanguageModel(nn.Module):
 
     def fingerprint(self) -> str:
         """A hash of the architecture and of every weight: which foundation adapters belong to."""
-        digest = hashlib.blake2b(repr(self.arch).encode(), digest_size=16)
+        digest = hashlib.blake2b(self.arch.identity().encode(), digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
@@ -59,9 +59,10 @@ class VideoLanguageModel(nn.Module):
 def build_foundation(cfg: dict[str, Any]) -> VideoLanguageModel:
     """A model with random weights from ``dict(type='ViCLIP', arch='b16')``.
 
-    ``arch`` is a preset's name or a dict of :class:`Architecture` fields.
+    ``arch`` is a preset's name or a dict of :class:`Architecture` fields; other keys change fields.
     """
-    return VideoLanguageModel(resolve_architecture(cfg['type'], cfg['arch']))
+    changes = {key: value for key, value in cfg.items() if key not in ('type', 'arch')}
+    return VideoLanguageModel(resolve_architecture(cfg['type'], cfg['arch'], **changes))
 
 
 def tokenize(texts: str | list[str], context_length: int = 77) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .architecture import Architecture, FoundationError
 from .packing import Packing, pack
-from .transformer import Block, BlockAdapter, TokenLayout, Transformer, in_float32
+from .transformer import Block, BlockAdapter, BlockSizes, TokenLayout, Transformer, in_float32
 
 Adapters = Mapping[int, BlockAdapter]
 
@@ -38,9 +38,10 @@ class VideoTower(nn.Module):
         self.positional_embedding = nn.Parameter(scale * torch.randn(grid * grid + 1, arch.width))
         if self.joint:
             self.temporal_embedding = nn.Parameter(torch.zeros(arch.num_frames, arch.width))
-        self.ln_pre = nn.LayerNorm(arch.width)
-        self.transformer = Transformer(arch.width, arch.layers, arch.heads, arch.activation)
-        self.ln_post = nn.LayerNorm(arch.width)
+        self.ln_pre = nn.LayerNorm(arch.width, arch.norm_eps)
+        sizes = BlockSizes(arch.width, arch.heads, arch.activation, arch.mlp_ratio, arch.norm_eps)
+        self.transformer = Transformer(arch.layers, sizes)
+        self.ln_post = nn.LayerNorm(arch.width, arch.norm_eps)
         self.proj = nn.Parameter(scale * torch.randn(arch.width, arch.embed_dim))
 
     def layout(self, video: Tensor) -> TokenLayout:
@@ -181,8 +182,11 @@ class TextTower(nn.Module):
         self.positional_embedding = nn.Parameter(torch.empty(arch.context_length, width))
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.positional_embedding, std=0.01)
-        self.transformer = Transformer(width, arch.text_layers, arch.text_heads, arch.activation)
-        self.ln_final = nn.LayerNorm(width)
+        sizes = BlockSizes(
+            width, arch.text_heads, arch.text_activation, arch.text_mlp_ratio, arch.text_norm_eps
+        )
+        self.transformer = Transformer(arch.text_layers, sizes)
+        self.ln_final = nn.LayerNorm(width, arch.text_norm_eps)
         self.proj = nn.Parameter(width**-0.5 * torch.randn(width, arch.embed_dim))
 
     def embed(self, tokens: Tensor, context: Tensor | None = None) -> TextState:

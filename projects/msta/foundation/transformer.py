@@ -141,12 +141,29 @@ class Attention(nn.Module):
         return attended.transpose(1, 2).flatten(2)
 
 
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    'quick_gelu': QuickGELU,
+    'gelu': nn.GELU,
+    'gelu_tanh': lambda: nn.GELU(approximate='tanh'),
+}
+
+
+class BlockSizes(NamedTuple):
+    """What the blocks of one tower are made of; ``mlp_ratio``: hidden channels to ``width``."""
+
+    width: int
+    heads: int
+    activation: str
+    mlp_ratio: float
+    norm_eps: float
+
+
 class MLP(nn.Module):
-    def __init__(self, width: int, activation: str) -> None:
+    def __init__(self, width: int, hidden: int, activation: str) -> None:
         super().__init__()
-        self.fc = nn.Linear(width, 4 * width)
-        self.act = QuickGELU() if activation == 'quick_gelu' else nn.GELU()
-        self.proj = nn.Linear(4 * width, width)
+        self.fc = nn.Linear(width, hidden)
+        self.act = ACTIVATIONS[activation]()
+        self.proj = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor, changes: LinearChanges | None = None) -> Tensor:
         changes = changes or {}
@@ -156,12 +173,13 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Pre-norm residual block (``ResidualAttentionBlock`` of CLIP's ``model.py``)."""
 
-    def __init__(self, width: int, heads: int, activation: str) -> None:
+    def __init__(self, sizes: BlockSizes) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(width)
-        self.attn = Attention(width, heads)
-        self.ln_2 = nn.LayerNorm(width)
-        self.mlp = MLP(width, activation)
+        width = sizes.width
+        self.ln_1 = nn.LayerNorm(width, sizes.norm_eps)
+        self.attn = Attention(width, sizes.heads)
+        self.ln_2 = nn.LayerNorm(width, sizes.norm_eps)
+        self.mlp = MLP(width, round(sizes.mlp_ratio * width), sizes.activation)
 
     def forward(
         self,
@@ -202,13 +220,13 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Blocks ``1..layers``, addressed from 1 as the paper does."""
 
-    def __init__(self, width: int, layers: int, heads: int, activation: str) -> None:
+    def __init__(self, layers: int, sizes: BlockSizes) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width, heads, activation) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(sizes) for _ in range(layers))
         self.recompute = (
             False  # activation checkpointing: trade time for memory where gradients flow
         )
-        self._init_weights(width, layers)
+        self._init_weights(sizes.width, layers)
 
     def _init_weights(self, width: int, layers: int) -> None:
         """CLIP's initialisation: residual branches shrink with depth."""

@@ -1,9 +1,15 @@
-"""The foundation weights a user can fetch: file, source, licence, and where to put them."""
+"""Published foundation weights: where to fetch them, and what is known of a model by its sizes."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from .architecture import PRESETS
 
 FOUNDATION_DIR = Path(__file__).resolve().parents[3] / 'data' / 'foundation'
 TINY_SHAPES = Path(__file__).resolve().parents[1] / 'data' / 'viclip_tiny_shapes.safetensors'
@@ -50,6 +56,99 @@ KNOWN_WEIGHTS: dict[str, WeightInfo] = {
         'ViT-L-14.pt', 'CLIP', 'l14', _CLIP_SOURCE, 'MIT', 'OpenAI CLIP ViT-L/14'
     ),
 }
+
+
+class KnownModel(NamedTuple):
+    """A published CLIP, known by its sizes: its heads, and the views of its releases.
+
+    ``views``: image size and activation -> what its pixels are made ready by. An activation that
+    is missing was not published; a view that is missing differs between its releases.
+    """
+
+    name: str
+    heads: int
+    text_heads: int
+    views: Mapping[tuple[int, str], Mapping[str, Any]]
+
+
+_OPENAI = PRESETS['CLIP', 'b16']
+_VIEWS = {name: getattr(_OPENAI, name) for name in ('mean', 'std', 'resize', 'interpolation')}
+_SQUASHED = {**_VIEWS, 'resize': 'squash'}
+# LAION-2B's ViT-L/14 has other pixel statistics than the others (0.5), DFN-5B's ViT-H/14 squashes.
+_STATISTICS_DIFFER = {name: _VIEWS[name] for name in ('resize', 'interpolation')}
+_RESIZE_DIFFERS = {name: _VIEWS[name] for name in ('mean', 'std', 'interpolation')}
+_BOTH = {(224, 'quick_gelu'): _VIEWS, (224, 'gelu'): _VIEWS}
+_GELU = {(224, 'gelu'): _VIEWS}
+
+# (patch, width, layers, text width, text layers, embedding) -> model; all of CLIP's 49,408 tokens.
+# Source: model_configs/*.json and pretrained.py of mlfoundations/open_clip 3.3.
+KNOWN_CLIPS: dict[tuple[int, ...], KnownModel] = {
+    (32, 768, 12, 512, 12, 512): KnownModel('ViT-B/32', 12, 8, {**_BOTH, (256, 'gelu'): _VIEWS}),
+    (16, 768, 12, 512, 12, 512): KnownModel('ViT-B/16', 12, 8, _BOTH),
+    (16, 896, 12, 640, 12, 640): KnownModel('ViT-B/16-plus', 14, 10, {(240, 'gelu'): _VIEWS}),
+    (14, 1024, 24, 768, 12, 768): KnownModel(
+        'ViT-L/14',
+        16,
+        12,
+        {
+            (224, 'quick_gelu'): _VIEWS,
+            (336, 'quick_gelu'): _VIEWS,
+            (224, 'gelu'): _STATISTICS_DIFFER,
+        },
+    ),
+    (14, 1280, 32, 1024, 24, 1024): KnownModel(
+        'ViT-H/14',
+        16,
+        16,
+        {
+            **_GELU,
+            (224, 'quick_gelu'): _RESIZE_DIFFERS,
+            (378, 'quick_gelu'): _SQUASHED,
+        },
+    ),
+    (14, 1408, 40, 1024, 24, 1024): KnownModel('ViT-g/14', 16, 16, _GELU),
+    (14, 1664, 48, 1280, 32, 1280): KnownModel('ViT-bigG/14', 16, 20, _BOTH),
+}
+_SIZES = ('patch_size', 'width', 'layers', 'text_width', 'text_layers', 'embed_dim')
+_SAME_IN_ALL = (
+    'norm_eps', 'text_norm_eps', 'pooling', 'text_pooling', 'causal', 'tokenizer',
+)  # fmt: skip
+
+# Models of this project by a hash of one small tensor, float32: what their file does not say.
+_OURS = {
+    # viclip_tiny_shapes.safetensors: square videos, scaled to 36 pixels.
+    '9bc155b12c32c29d': {'resize': 'squash'},
+}
+
+
+def known_facts(
+    kind: str, sizes: Mapping[str, Any], said: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> tuple[str, dict[str, Any]]:
+    """What is known of a published model: its name and facts.
+
+    Args:
+        kind: ViCLIP or CLIP, which have the same sizes.
+        sizes: what its tensors show.
+        said: what else is said of it: views are known where the activation is.
+        state: its tensors, by our names.
+    """
+    ours = _OURS.get(mark_of(state))
+    if ours is not None:
+        return 'the table of published models', dict(ours)
+    known = KNOWN_CLIPS.get(tuple(sizes[name] for name in _SIZES))
+    if known is None or (kind, sizes['vocab_size']) != ('CLIP', _OPENAI.vocab_size):
+        return 'the table of published models', {}
+    facts = {name: getattr(_OPENAI, name) for name in _SAME_IN_ALL}
+    facts |= {'heads': known.heads, 'text_heads': known.text_heads}
+    if said.get('activation') == said.get('text_activation'):
+        facts |= known.views.get((sizes['image_size'], str(said.get('activation'))), {})
+    return f'the table of published models ({known.name})', facts
+
+
+def mark_of(state: Mapping[str, Tensor]) -> str:
+    """A hash of one small tensor, that tells a trained model from all others."""
+    weight = state['text.ln_final.weight'].detach().float().cpu().contiguous()
+    return hashlib.blake2b(weight.numpy().data, digest_size=8).hexdigest()
 
 
 def describe_missing(path: str | Path, kind: str, arch: object) -> str:

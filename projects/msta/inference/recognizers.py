@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 
 import projects.msta.register  # noqa: F401
 
-from ..foundation import Architecture, load_foundation, resolve_architecture
+from ..foundation import Architecture, load_foundation, resolve_architecture, said_by_config
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
 from ..models.checkpoints import CheckpointError, Facts, read_checkpoint
@@ -22,6 +22,7 @@ from ..paths import CONFIGS
 from ..spelling import similar
 from ..training.config import ConfigError, read_config
 from ..training.config_check import check_parts
+from ..training.preprocessing import use_foundation
 
 _TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
@@ -98,12 +99,15 @@ def config_of_checkpoint(facts: Facts, foundation: str | Path | None) -> Config:
             'weights are not in a known place: name their file (foundation) or a config'
         )
     if not isinstance(arch, str):  # spelt out in the file, it could be of any size
-        differences = architecture.differences(load_foundation(weights).arch)
+        found = load_foundation(weights, **said_by_config(facts.foundation)).arch
+        differences = architecture.differences(found)
         if differences:
             raise CheckpointError(
                 f'the checkpoint stands on another foundation than {weights}; checkpoint != file: '
                 f'{"; ".join(differences)}. Name its file (foundation) or a config'
             )
+        # Files from before views belonged to a foundation do not say them.
+        architecture = found
     return make_config(architecture, str(weights), facts.adapter)
 
 
@@ -123,13 +127,18 @@ def make_config(
     fields = asdict(arch)
     kind = fields.pop('kind')
     side = arch.image_size
+    if arch.resize == 'squash':
+        views = [dict(type='Resize', scale=(side, side), keep_ratio=False)]
+    else:  # the short side is to the crop as 256 to 224
+        views = [
+            dict(type='Resize', scale=(-1, round(side * 256 / 224))),
+            dict(type='CenterCrop', crop_size=side),
+        ]
     pipeline = [
         dict(type='MSTADecordInit'),
         dict(type='UniformSample', clip_len=arch.num_frames, test_mode=True),
         dict(type='DecordDecode'),
-        # The short side is to the crop as 256 to 224.
-        dict(type='Resize', scale=(-1, round(side * 256 / 224))),
-        dict(type='CenterCrop', crop_size=side),
+        *views,
         dict(type='FormatShape', input_format='NCTHW'),
         dict(type='PackActionInputs'),
     ]
@@ -163,6 +172,7 @@ def build_recognizer(
     """The config's recognizer in evaluation mode, with its foundation's and trained weights."""
     use_scope()
     check_parts(cfg)
+    use_foundation(cfg)
     model_cfg = dict(cfg.model)
     if labels is not None:
         model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)

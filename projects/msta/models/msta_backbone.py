@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from ..adapters import build_adapter
 from ..archives import not_finite
 from ..foundation import (
+    OPEN_FACTS,
     FoundationError,
     TextState,
     VideoLanguageModel,
@@ -24,6 +26,7 @@ from ..foundation import (
     build_foundation,
     describe_missing,
     load_foundation,
+    said_by_config,
 )
 from ..spelling import did_you_mean
 
@@ -48,7 +51,9 @@ class MSTABackbone(BaseModule):
 
     Args:
         foundation: ``dict(type='ViCLIP' | 'CLIP', arch='b16' | ... | dict(...), checkpoint=path)``.
-            ``checkpoint=None`` keeps the random weights, for trials.
+            ``checkpoint=None`` keeps the random weights, for trials. Further keys say what the
+            file does not, or change a field of ``arch``: ``activation``, ``heads``, ``mean``, ...
+            (:data:`~projects.msta.foundation.OPEN_FACTS`).
         adapter: ``dict(type='MSTAAdapter', ...)``; None for the frozen model.
         recompute: activation checkpointing in the adapted blocks: less memory, more time.
     """
@@ -64,15 +69,20 @@ class MSTABackbone(BaseModule):
         self.foundation_cfg = dict(foundation)
         checkpoint = self.foundation_cfg.pop('checkpoint', None)
         self.checkpoint = None if checkpoint is None else os.path.normpath(checkpoint)
-        unknown = sorted(set(self.foundation_cfg) - {'type', 'arch'})
-        if unknown or set(self.foundation_cfg) != {'type', 'arch'}:
-            keys = ['type', 'arch', 'checkpoint']
+        unknown = sorted(set(self.foundation_cfg) - {'type', 'arch', *OPEN_FACTS})
+        if unknown or not {'type', 'arch'} <= set(self.foundation_cfg):
+            keys = ['type', 'arch', 'checkpoint', *OPEN_FACTS]
             near = f'{unknown[0]!r} is none{did_you_mean(unknown[0], keys)}; ' if unknown else ''
             raise FoundationError(
-                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional)'
+                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), '
+                f'and what the file does not say: {", ".join(OPEN_FACTS)}'
             )
+        self._said = said_by_config(self.foundation_cfg)
         self.adapter_cfg = dict(adapter) if adapter else None
         self.foundation = build_foundation(self.foundation_cfg)
+        if set(self.foundation_cfg) != {'type', 'arch'}:  # what a checkpoint says of it, in full
+            fields = asdict(self.foundation.arch)
+            self.foundation_cfg = {'type': fields.pop('kind'), 'arch': fields}
         self.foundation.requires_grad_(False)
         self.foundation.visual.transformer.recompute = recompute
         self.foundation.text.transformer.recompute = recompute
@@ -102,7 +112,7 @@ class MSTABackbone(BaseModule):
     def _read_foundation(self, path: str) -> None:
         kind, arch = self.foundation_cfg['type'], self.foundation_cfg['arch']
         try:
-            loaded = load_foundation(path)
+            loaded = load_foundation(path, **self._said)
         except FileNotFoundError as error:
             raise FileNotFoundError(describe_missing(path, kind, arch)) from error
         differences = self.foundation.arch.differences(loaded.arch)

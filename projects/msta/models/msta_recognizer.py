@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from mmaction.models.recognizers import BaseRecognizer
 from mmaction.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
 from ..foundation import TextState, VideoState, tokenize
 from ..labels import make_prompts, read_labels
 from ..tokenizer import warn_of_prompts
 from .class_cache import ClassCache
+from .preprocessing import preprocessor_of
 
 
 @MODELS.register_module()
@@ -34,8 +35,8 @@ class MSTARecognizer(BaseRecognizer):
         num_descriptions: N, how many of each kind a class gets, the first of the file; all of
             them when None.
         humanize: turn underscores and CamelCase in class names into words.
-        data_preprocessor: by default the ``ActionDataPreprocessor`` with the foundation's pixel
-            statistics.
+        data_preprocessor: by default the ``ActionDataPreprocessor``; its pixel statistics are the
+            foundation's.
     """
 
     def __init__(
@@ -52,22 +53,13 @@ class MSTARecognizer(BaseRecognizer):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(
-            backbone=backbone,
-            cls_head=cls_head,
-            train_cfg=train_cfg,
-            test_cfg=test_cfg,
-            data_preprocessor=data_preprocessor,
+            backbone=backbone, cls_head=cls_head, train_cfg=train_cfg, test_cfg=test_cfg
         )
-        foundation = self.backbone.foundation
-        if data_preprocessor is None:
-            self.data_preprocessor = MODELS.build(
-                dict(
-                    type='ActionDataPreprocessor',
-                    mean=[255 * value for value in foundation.mean],
-                    std=[255 * value for value in foundation.std],
-                    format_shape='NCTHW',
-                )
-            )
+        if isinstance(data_preprocessor, nn.Module):
+            self.data_preprocessor: Any = data_preprocessor
+        else:
+            arch = self.backbone.foundation.arch
+            self.data_preprocessor = MODELS.build(preprocessor_of(arch, data_preprocessor))
         self.template = template
         self.humanize = humanize
         self.descriptions = descriptions

@@ -28,8 +28,7 @@ _PACKAGES = (
     'numpy',
     'decord',
 )
-# Where things lie and how fast they are read is no part of a recipe. (Each worker draws its own
-# random views, so another number of workers gives others, as another seed would.)
+# Where things lie and how fast they are read is no part of a recipe.
 _PLACES = frozenset(
     [
         'ann_file',

@@ -263,6 +263,9 @@ def import_parts(cfg: Config) -> None:
     if imports:
         import_modules_from_strings(**imports)
     check_parts(cfg)
+    from .preprocessing import use_foundation  # loads torch
+
+    use_foundation(cfg)
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -29,7 +29,9 @@ def running(cfg: Config) -> Iterator[Runner]:
     from mmengine.runner import Runner
 
     from ..engine.interruption import restore_signals
+    from .preprocessing import use_foundation
 
+    use_foundation(cfg)
     _join_processes(cfg)
     _format_once()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,0 +1,101 @@
+"""Tensors from weight files and folders: recognised by content, nothing executed."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..archives import READ_ERRORS, ArchiveError, check_size, check_tensors
+from .architecture import FoundationError
+from .torchscript import is_torchscript, read_torchscript
+
+_WEIGHT_FILES = (
+    'model.safetensors',
+    'open_clip_model.safetensors',
+    'pytorch_model.bin',
+    'open_clip_pytorch_model.bin',
+)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework='pt') as file:
+        metadata = dict(file.metadata() or {})
+        return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
+
+
+def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict inside whatever a checkpoint file holds beside it."""
+    for key in ('model', 'state_dict', 'module'):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping):
+        raise FoundationError(f'{path}: holds a {type(loaded).__name__}, not a state dict')
+    tensors = {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    check_tensors(tensors, path)
+    return tensors
+
+
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of one weight file, whichever of the formats it is in."""
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        head = file.read(9)
+    try:
+        if head.startswith(b'PK'):
+            if is_torchscript(check_size(path)):
+                return _tensors_of(read_torchscript(path), path), {}
+            return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
+        if len(head) == 9 and head[8:9] == b'{' and struct.unpack('<Q', head[:8])[0] < size:
+            return _read_safetensors(path)
+        if head.startswith(b'\x80'):
+            return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
+    except FoundationError:
+        raise
+    except ArchiveError as error:
+        raise FoundationError(str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise FoundationError(
+            f'{path}: refused, because it holds more than tensors: {str(error).splitlines()[0]}. '
+            'Nothing in it was executed. Get the file from its publisher, or save its state dict '
+            'as safetensors'
+        ) from error
+    except (zipfile.BadZipFile, SafetensorError, EOFError, OSError, RuntimeError) as error:
+        raise FoundationError(
+            f'{path}: {size:,} bytes that cannot be read as a checkpoint ({error}). The file is '
+            "truncated or damaged: fetch it again and compare its size with the publisher's"
+        ) from error
+    except (*READ_ERRORS, struct.error) as error:
+        raise FoundationError(
+            f'{path}: not a checkpoint that can be understood ({error!r})'
+        ) from error
+    raise FoundationError(
+        f'{path}: not a checkpoint (its first bytes are {head[:8]!r}). Expected a PyTorch file '
+        '(.pt, .pth, .bin), TorchScript or safetensors'
+    )
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weight file, or of a folder of one file or its shards."""
+    path = Path(path)
+    if not path.is_dir():
+        return _read_file(path)
+    shards = sorted(path.glob('model-*-of-*.safetensors'))
+    found = shards or [path / name for name in _WEIGHT_FILES if (path / name).is_file()][:1]
+    if not found:
+        raise FoundationError(
+            f'{path}: a folder without weights; expected one of {", ".join(_WEIGHT_FILES)}'
+        )
+    state: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for file in found:
+        tensors, metadata = _read_file(file)
+        state.update(tensors)
+    return state, metadata
