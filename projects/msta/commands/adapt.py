@@ -23,16 +23,25 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('videos', help='a folder with one folder per class, or a CSV (path,label[,group,split])')
     add('--out', required=True, type=Path, help='folder to write')
-    add('--foundation', help='foundation weights; the tiny model that ships, for a try, if left out')
+    add(
+        '--foundation', help='foundation weights; the tiny model that ships, for a try, if left out'
+    )
     add('--start', type=Path, metavar='FOLDER', help='an earlier --out, to add clips or classes to')
     add('--root', type=Path, help='folder that paths in a CSV are relative to (that of the CSV)')
     add('--labels', help='file of class names that fixes their order')
-    add('--group', help='column of the CSV, or regular expression on paths, that says what a clip '
-        'was cut from: such clips stay on one side of the split')
+    add(
+        '--group',
+        help='column of the CSV, or regular expression on paths, that says what a clip '
+        'was cut from: such clips stay on one side of the split',
+    )
     add('--held-out', type=float, default=0.25, help='share that is tested (%(default)s)')
     add('--seed', type=int, default=0, help='of split and training (%(default)s)')
-    add('--describe', metavar='MODEL', help='have this language model write descriptions '
-        '(key and address as for tools/gen_descriptions.py)')
+    add(
+        '--describe',
+        metavar='MODEL',
+        help='have this language model write descriptions '
+        '(key and address as for tools/gen_descriptions.py)',
+    )
     add('--descriptions', type=Path, metavar='FILE', help='descriptions that you have')
     recipe = parser.add_argument_group('recipe (chosen from what there is, unless given)')
     recipe.add_argument('--epochs', type=int)
@@ -40,12 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument('--rate', type=float, help='learning rate; otherwise some are tried')
     recipe.add_argument('--blocks', type=int, nargs=2, metavar=('FIRST', 'LAST'))
     recipe.add_argument('--dim', type=int, help='width of the adapters')
-    recipe.add_argument('--cached-views', type=int, help='views kept of each clip; 0: new ones '
-                        'in every epoch')
+    recipe.add_argument(
+        '--cached-views', type=int, help='views kept of each clip; 0: new ones in every epoch'
+    )
     recipe.add_argument('--flip', action=argparse.BooleanOptionalAction)
     recipe.add_argument('--amp', action=argparse.BooleanOptionalAction)
-    recipe.add_argument('--balanced', action=argparse.BooleanOptionalAction,
-                        help='show rare classes more often')
+    recipe.add_argument(
+        '--balanced', action=argparse.BooleanOptionalAction, help='show rare classes more often'
+    )
     add('--workers', type=int, default=2, help='decoding processes (%(default)s)')
     add('--overwrite', action='store_true', help='start anew in a folder made from other videos')
     add_debug(parser)
@@ -85,11 +96,15 @@ def run(args: argparse.Namespace, command: str) -> None:
         held_out=args.held_out,
         seed=args.seed,
         descriptions=args.descriptions,
-        describe=args.describe,
         settings=settings,
         workers=args.workers,
         overwrite=args.overwrite,
         command=command,
     )
-    for line in made.summary:
-        print(line)
+    print(f'\n{made.report}')
+    for name in ('frozen', 'adapted'):
+        if name in made.figures:
+            print(f'{name:<8} {made.figures[name]}')
+    print('next:')
+    for line in made.next_lines:
+        print(f'  {line}')

@@ -98,9 +98,7 @@ def collect(
             )
         names = read_labels(labels)
         root, column = Path(videos or source.parent), None
-        clips = [
-            Clip(video.path, (video.label,), '') for video in read_annotations(source, names)
-        ]
+        clips = [Clip(video.path, (video.label,), '') for video in read_annotations(source, names)]
     else:
         raise AnnotationError(
             f'{source}: no such folder or list. Give a folder with one folder per class '
@@ -167,7 +165,9 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not UTF-8 text ({error.reason}); save it as UTF-8') from error
+        raise AnnotationError(
+            f'{path}: not UTF-8 text ({error.reason}); save it as UTF-8'
+        ) from error
     reader = csv.reader(text.splitlines(keepends=True))
     return [(reader.line_num, row) for row in reader if row]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from mmengine.config import Config
 
 from ..files import replacing
 from ..foundation import Architecture
+from ..labels import read_labels
 from ..paths import CONFIGS
+from .collect import Clip
 from .recipe import Choice, tell
 
 _FRAMES = 8
@@ -24,8 +26,9 @@ def make_config(
     choices: Mapping[str, Choice],
     rate: float,
     seed: int,
-    has_test: bool,
-    multi_label: bool = False,
+    test: Sequence[Clip],
+    start: Path | None = None,
+    lists: Path | None = None,
 ) -> Config:
     """Lay a recipe out as a config.
 
@@ -37,27 +40,33 @@ def make_config(
         choices: the recipe, of :func:`.recipe.choose`.
         rate: the learning rate.
         seed: of training.
-        has_test: whether any clip is held out.
-        multi_label: whether a video may show several classes.
+        test: the clips held out; without any, the config tests nothing.
+        start: adapters that training begins with.
+        lists: the folder of train.txt and test.txt, if not ``folder``.
     """
+    lists = lists or folder
     value = {name: choice.value for name, choice in choices.items()}
     epochs, described = value['epochs'], value['targets'] != ('template',)
-    train, test = _pipelines(arch, value['flip'])
+    train_views, test_views = _pipelines(arch, value['flip'])
     dataset: dict[str, Any] = dict(
         type='MSTAVideoDataset',
-        ann_file=str(folder / 'train.txt'),
+        ann_file=str(lists / 'train.txt'),
         data_prefix=dict(video=str(videos)),
-        pipeline=train,
+        pipeline=train_views,
         labels=str(folder / 'labels.txt'),
         max_failed=0.2,
     )
-    if multi_label:
-        dataset['multi_label'] = True
     held_out = dict(
-        dataset, ann_file=str(folder / 'test.txt'), pipeline=test, test_mode=True, max_failed=1.0
+        dataset,
+        ann_file=str(lists / 'test.txt'),
+        pipeline=test_views,
+        test_mode=True,
+        max_failed=1.0,
     )
     if value['balanced']:
-        dataset = dict(type='ClassBalancedDataset', oversample_thr=1 / len(arch_counts(folder)))
+        # A class below an even share is repeated (Gupta et al., LVIS, section 4.1).
+        share = 1 / len(read_labels(folder / 'labels.txt'))
+        dataset = dict(type='ClassBalancedDataset', oversample_thr=share, dataset=dataset)
     spelt = {f: getattr(arch, f) for f in arch.__dataclass_fields__ if f != 'kind'}
     settings: dict[str, Any] = dict(
         model=dict(
@@ -102,12 +111,13 @@ def make_config(
             )
         ],
         randomness=dict(seed=seed),
+        load_from=None if start is None else str(start),
         default_hooks=dict(
             logger=dict(interval=5),
             checkpoint=dict(interval=max(1, epochs // 5), max_keep_ckpts=1, save_best=None),
         ),
     )
-    if has_test:
+    if test:
         loader = dict(
             batch_size=8,
             num_workers=2,
@@ -153,6 +163,7 @@ def _pipelines(arch: Architecture, flip: bool) -> tuple[list[dict], list[dict]]:
     ]
     # As large beside its crop as in the published recipe: 256 beside 224.
     around = round(size * 256 / 224)
+    squash = arch.resize == 'squash'
     views: list[dict[str, Any]] = [
         dict(type='Resize', scale=(-1, around)),
         dict(
@@ -167,6 +178,10 @@ def _pipelines(arch: Architecture, flip: bool) -> tuple[list[dict], list[dict]]:
         dict(type='ClipColorJitter', p=0.8),
         dict(type='ClipGrayscale', p=0.2),
     ]
-    whole = [dict(type='Resize', scale=(-1, size)), dict(type='CenterCrop', crop_size=size)]
+    whole = (
+        [dict(type='Resize', scale=(size, size), keep_ratio=False)]
+        if squash
+        else [dict(type='Resize', scale=(-1, size)), dict(type='CenterCrop', crop_size=size)]
+    )
     tested = [dict(begin[0]), dict(begin[1], test_mode=True), dict(begin[2])]
     return [*begin, *views, *end], [*tested, *whole, *end]

@@ -45,9 +45,7 @@ def write_lists(
     write_text(out / 'left_out.csv', text.getvalue())
 
 
-def write_results(
-    path: Path, findings: Findings, figures: Mapping[str, Any], rate: float
-) -> None:
+def write_results(path: Path, findings: Findings, figures: Mapping[str, Any], rate: float) -> None:
     """Write what the report shows, for programs."""
     data = {
         'classes': findings.names,

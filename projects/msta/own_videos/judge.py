@@ -25,6 +25,12 @@ class Rate:
         return f'{self.value:.1f}% [{self.low:.1f}, {self.high:.1f}]'
 
 
+def right_answers(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Whether each clip's best class is the true one ``(N,)``; one that failed (NaN) is wrong."""
+    known = np.isfinite(scores).all(1)
+    return known & (np.where(np.isfinite(scores), scores, -np.inf).argmax(1) == truth)
+
+
 def rate(right: np.ndarray) -> Rate:
     """The share of true values ``(N,)`` with Wilson's interval, which holds for small N and at 100%
     (E. B. Wilson, 1927).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,9 @@ class Situation:
     names: tuple[str, ...]
     layers: int
     width: int
-    kind: str
     described: bool
     gpu_gib: float | None
     cores: int
-    multi_label: bool = False
 
     @property
     def clips(self) -> int:
@@ -54,7 +52,7 @@ class Choice:
     reason: str
 
 
-def choose(situation: Situation, given: dict[str, Any] | None = None) -> dict[str, Choice]:
+def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict[str, Choice]:
     """The recipe: setting -> choice, in the order in which they are told.
 
     Args:
@@ -80,23 +78,23 @@ def choose(situation: Situation, given: dict[str, Any] | None = None) -> dict[st
         'blocks',
         (first, s.layers),
         f'{share} of {s.layers} blocks: {s.shots:g} clips per class are '
-        + ('few, as in the paper\'s few-shot runs' if few else 'enough to adapt every depth'),
+        + ("few, as in the paper's few-shot runs" if few else 'enough to adapt every depth'),
     )
     settle(
         'dim',
         128 if s.width >= 512 else max(16, s.width // 2),
-        'the paper\'s bottleneck' if s.width >= 512 else f'half of the width of {s.width}',
+        "the paper's bottleneck" if s.width >= 512 else f'half of the width of {s.width}',
     )
     small = s.width < 512
     settle(
         'scale',
         0.3 if small else 0.005,
-        'a tower as narrow as this needs louder adapters' if small else 'the paper\'s best',
+        'a tower as narrow as this needs louder adapters' if small else "the paper's best",
     )
     batch = settle(
         'batch',
         max(4, min(32, s.clips // 6)),
-        f'{s.clips} clips: at least five steps per epoch' if s.clips < 192 else 'the paper\'s 32',
+        f'{s.clips} clips: at least five steps per epoch' if s.clips < 192 else "the paper's 32",
     )
     steps = max(1, s.clips // batch)
     settle(

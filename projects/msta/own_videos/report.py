@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 from ..evaluation.measures import confusion_matrix
 from ..files import write_text
 from .collect import Clip
-from .judge import Rate, paired_gain, rate
+from .judge import Rate, paired_gain, rate, right_answers
 from .recipe import Choice, words
 
 _MOST_CLASSES_IN_MATRIX = 40
@@ -42,13 +44,8 @@ class Findings:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     copies: list[tuple[str, str]] = field(default_factory=list)
     new_classes: frozenset[int] = frozenset()
-    commands: str = ''
-
-
-def right_answers(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Whether each clip's best class is the true one ``(N,)``; a clip that failed is wrong."""
-    known = np.isfinite(scores).all(1)
-    return known & (np.where(np.isfinite(scores), scores, -np.inf).argmax(1) == truth)
+    command: str = ''
+    folder: Path = Path()
 
 
 def headline(findings: Findings) -> dict[str, Any]:
@@ -60,9 +57,7 @@ def headline(findings: Findings) -> dict[str, Any]:
     if findings.new_classes:
         new = np.isin(truth, sorted(findings.new_classes))
         for name, chosen in (('known before', ~new), ('new', new)):
-            parts.append(
-                dict(name=name, frozen=rate(before[chosen]), adapted=rate(after[chosen]))
-            )
+            parts.append(dict(name=name, frozen=rate(before[chosen]), adapted=rate(after[chosen])))
     return dict(
         frozen=rate(before), adapted=rate(after), gain=paired_gain(before, after, groups),
         parts=parts,
@@ -106,7 +101,7 @@ def write_report(
             for name, c in findings.choices.items()
         ],
         trials=', '.join(f'{rate:g} gave {100 * right:.1f}%' for rate, right in findings.trials),
-        commands=findings.commands,
+        commands='\n'.join(['# made by', findings.command, '# next', *next_lines(findings)]),
     )
     write_text(path, page)
     return figures
@@ -116,7 +111,9 @@ def _sentence(figures: Mapping[str, Any], tested: int) -> str:
     if not figures:
         return 'No clip is held out, so nothing was measured'
     gain: Rate = figures['gain']
-    told = f'{figures["frozen"].value:.1f}% \u2192 {figures["adapted"].value:.1f}% of {tested} clips'
+    told = (
+        f'{figures["frozen"].value:.1f}% \u2192 {figures["adapted"].value:.1f}% of {tested} clips'
+    )
     if gain.low > 0:
         return f'Adapting helps: {told} are recognised'
     if gain.high < 0:
@@ -189,9 +186,7 @@ def _matrix(findings: Findings) -> dict[str, Any] | None:
     return dict(names=findings.names, rows=rows)
 
 
-def _mistakes(
-    findings: Findings, frames_of: Callable[[str], np.ndarray | None]
-) -> dict[str, Any]:
+def _mistakes(findings: Findings, frames_of: Callable[[str], np.ndarray | None]) -> dict[str, Any]:
     answers = _answers(findings)
     wrong = [
         (index, int(answer))
@@ -224,7 +219,17 @@ def _jpeg(frame: np.ndarray) -> str:
     return base64.b64encode(data.tobytes()).decode()
 
 
-def worst_classes(findings: Findings, most: int = 3) -> Sequence[str]:
-    """The classes that more data would help most: tested, and least often right."""
+def next_lines(findings: Findings) -> list[str]:
+    """Commands to run next, and where more clips would help most."""
+    folder = shlex.quote(os.path.relpath(findings.folder))
+    parts = f'--config {folder}/config.py --checkpoint {folder}/adapters.pth'
+    lines = [
+        f'tools/infer.py VIDEO {parts}',
+        f'tools/demo_app.py {parts}',
+        f'tools/adapt.py MORE_VIDEOS --start {folder} --out NEW_FOLDER',
+    ]
     rows = [row for row in _class_rows(findings) if row['share'] is not None and row['share'] < 100]
-    return [row['name'] for row in rows[:most]]
+    if rows:
+        names = ', '.join(row['name'] for row in rows[:3])
+        lines.append(f'# more clips would help most for: {names}')
+    return lines

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from ..datasets.lists.probe import probe_videos
 from .collect import Clip, Collection
 from .state import AdaptError
@@ -14,11 +12,11 @@ from .state import AdaptError
 
 def check_videos(
     collection: Collection, workers: int, journal: Path, say: Callable[[str], None]
-) -> tuple[list[Clip], list[tuple[str, str]], dict[str, np.ndarray]]:
+) -> tuple[list[Clip], list[tuple[str, str]], dict[str, str]]:
     """Read a few frames of every video; what was read before an interruption is not read again.
 
     Returns:
-        the readable clips; (path, why not) of the others; path -> frame hashes ``(F, 8)``.
+        the readable clips; (path, why not) of the others; path -> hashes of its frames.
 
     Raises:
         AdaptError: fewer than two classes have a readable video.

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-FRAMES = 4
 # Of the 64 bits of a frame's hash: re-encoded copies differ in 0-4, other clips in 20-40.
 MOST_BITS = 6
 
@@ -27,7 +26,7 @@ def frame_hashes(frames: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(
-    hashes: Mapping[str, np.ndarray],
+    hashes: Mapping[str, str],
     train: Sequence[str],
     test: Sequence[str],
     most_bits: float = MOST_BITS,
@@ -35,7 +34,7 @@ def near_duplicates(
     """Pairs (held-out clip, training clip) whose frames agree in all but a few bits on average.
 
     Args:
-        hashes: path -> :func:`frame_hashes` of the same number of frames of each clip.
+        hashes: path -> :func:`frame_hashes` of the same number of frames of each clip, in hexadecimal.
         train: paths.
         test: paths.
         most_bits: the mean number of differing bits up to which two clips count as copies.
@@ -43,12 +42,13 @@ def near_duplicates(
     train = [path for path in train if path in hashes]
     if not train:
         return []
-    ours = np.stack([hashes[path] for path in train])  # (N, F, 8)
+    bits = {path: np.frombuffer(bytes.fromhex(text), np.uint8) for path, text in hashes.items()}
+    ours = np.stack([bits[path] for path in train])  # (N, 8 F)
     pairs = []
     for path in test:
         if path not in hashes:
             continue
-        differing = np.bitwise_count(ours ^ hashes[path][None]).sum(-1).mean(-1)
+        differing = np.bitwise_count(ours ^ bits[path]).sum(-1, dtype=int) / (ours.shape[1] / 8)
         nearest = int(differing.argmin())
         if differing[nearest] <= most_bits:
             pairs.append((path, train[nearest]))

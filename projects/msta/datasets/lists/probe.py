@@ -12,11 +12,15 @@ from tqdm import tqdm
 
 from ..decoding import REASONS, VideoDecodeError
 from ..readers import IsolatedReader
+from .copies import frame_hashes
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels."""
+    """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
+
+    ``hashes`` are those of the frames that were read, in hexadecimal; see :mod:`.copies`.
+    """
 
     path: str
     reason: str = ''
@@ -24,6 +28,7 @@ class Probe:
     num_frames: int = 0
     height: int = 0
     width: int = 0
+    hashes: str = ''
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
@@ -32,11 +37,13 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
         reader = IsolatedReader(str(root / path), limit_sec)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
-        height, width = reader.get_batch(indices).asnumpy().shape[1:3]
+        frames = reader.get_batch(indices).asnumpy()
     except VideoDecodeError as error:
         detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
         return Probe(path, error.reason, detail)
-    return Probe(path, num_frames=total, height=height, width=width)
+    height, width = frames.shape[1:3]
+    hashes = frame_hashes(frames).tobytes().hex()
+    return Probe(path, num_frames=total, height=height, width=width, hashes=hashes)
 
 
 def probe_videos(
