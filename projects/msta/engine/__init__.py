@@ -7,6 +7,7 @@ from .finiteness import NonFiniteHook
 from .interruption import InterruptionHook
 from .label_check import LabelCheckHook
 from .optim import CPUAmpOptimWrapper
+from .progress import ProgressHook
 from .schedulers import WarmupUnshiftedCosineLR
 from .seeding import EpochSeedHook
 from .wrappers import IndependentCopies
@@ -22,5 +23,6 @@ __all__ = [
     'LabelCheckHook',
     'NonFiniteHook',
     'PlainCheckpointHook',
+    'ProgressHook',
     'WarmupUnshiftedCosineLR',
 ]

@@ -237,7 +237,7 @@ class _Work:
         def config_for(rate: float, folder: Path) -> Path:
             cfg = make_config(
                 arch, self.weights, self.out, self.collection.root, choices, rate, self.seed,
-                inner.test, self.before and self.before / 'adapters.pth', folder,
+                inner.test, self.before and self.before / 'adapters.pth', self.out / 'search',
             )  # fmt: skip
             write_config(folder / 'config.py', cfg, choices, f'a trial of {self.command}')
             return folder / 'config.py'

@@ -31,13 +31,15 @@ def train_adapters(config: Path, work_dir: Path, target: Path) -> Path:
     """Train to the end, from where an earlier call stopped; keep the adapters in ``target``."""
     import torch
 
+    from .. import register  # noqa: F401
     from ..files import replacing
     from ..models.checkpoints import read_checkpoint
     from ..training.launch import train
 
     if target.is_file():
         return target
-    train(config, work_dir=work_dir, resume='auto', validate=False)
+    quiet = {'log_level': 'WARNING', 'default_hooks.progress.type': 'ProgressHook'}
+    train(config, work_dir=work_dir, resume='auto', validate=False, cfg_options=quiet)
     last = Path((work_dir / 'last_checkpoint').read_text(encoding='utf-8').strip())
     with replacing(target) as temporary:
         torch.save({'state_dict': read_checkpoint(last).state_dict, 'meta': {}}, temporary)

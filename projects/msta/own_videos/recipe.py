@@ -111,6 +111,11 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
         else 'new views in every epoch: there is a GPU, and clips are many',
     )
     if cached and choices['blocks'].value[0] <= 1:
+        if given and given.get('cached_views'):
+            raise ValueError(
+                f'cached_views={cached} needs a frozen part below the adapters, but they begin at '
+                'block 1: give 0, or other blocks'
+            )
         choices['cached_views'] = Choice(0, 'no frozen block below the adapters to keep')
     settle(
         'learning_rates',

@@ -149,8 +149,8 @@ def _class_rows(findings: Findings) -> list[dict[str, Any]]:
                 name=name + (' (new)' if label in findings.new_classes else ''),
                 trained=sum(label in clip.labels for clip in findings.train),
                 tested=tested,
-                frozen=f'{100 * before[here].mean():.0f}%' if tested else '–',
-                adapted=f'{share:.0f}%' if share is not None else '–',
+                frozen=f'{100 * before[here].mean():.0f}%' if tested else '\u2013',
+                adapted=f'{share:.0f}%' if share is not None else '\u2013',
                 share=share,
                 confused=confused,
             )

@@ -1,4 +1,4 @@
-"""Clips that look the same on both sides of a split: a test that is easier than it seems. No torch."""
+"""Clips of two lists that look the same: a test that is easier than it seems. No torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def near_duplicates(
     """Pairs (held-out clip, training clip) whose frames agree in all but a few bits on average.
 
     Args:
-        hashes: path -> :func:`frame_hashes` of the same number of frames of each clip, in hexadecimal.
+        hashes: path -> :func:`frame_hashes` of as many frames of each clip, in hexadecimal.
         train: paths.
         test: paths.
         most_bits: the mean number of differing bits up to which two clips count as copies.
