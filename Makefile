@@ -40,12 +40,15 @@ chaos: $(INSTALLED_DEV)
 $(RUN):
 	@command -v $(PYTHON) > /dev/null || { \
 	  echo 'error: $(PYTHON) not found; install Python 3.11, or name one: make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "error: Python 3.11 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.txt | $(RUN)
-	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(INSTALLED_DEV): $(wildcard requirements/*.txt) $(INSTALLED) | $(RUN)
-	$(RUN) -m pip install --disable-pip-version-check -q -r requirements/dev.txt
+	$(RUN) -m pip install --disable-pip-version-check -r requirements/dev.txt
 	@touch $@

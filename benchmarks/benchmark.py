@@ -7,15 +7,15 @@ import statistics
 import subprocess
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import Once, added_memory, relative, seconds_of
-from benchmarks.workbench import Sides, Workbench, numbered_names
+from benchmarks.workbench import Setting, Sides, Workbench, numbered_names
+from projects.msta.evaluation.timing import Once, added_memory, relative, seconds_of
 from projects.msta.paths import ROOT
 
 CLASS_COUNTS = (100, 1000, 10_000)
@@ -31,23 +31,26 @@ CASES: dict[str, Callable[[Workbench], Sides]] = {
 }
 
 
-def run(args: Namespace) -> dict[str, Any]:
-    """The cases asked for, sides interleaved; medians, ratios to the first side of each case."""
-    bench = Workbench(args)
-    report: dict[str, Any] = {'settings': dict(vars(args)), 'cases': {}}
+def compare(setting: Setting, cases: Collection[str], repeats: int) -> dict[str, Any]:
+    """The cases asked for, sides interleaved; medians, ratios to the first side of each case.
+
+    ``cases`` are keys of ``CASES``, 'classes' and 'memory'; ``repeats`` is the number of rounds.
+    """
+    bench = Workbench(setting)
+    report: dict[str, Any] = {'settings': {**asdict(setting), 'repeats': repeats}, 'cases': {}}
     for title, sides_of in CASES.items():
-        if title in args.cases:
-            report['cases'][title] = _compare(title, sides_of(bench), bench, args.repeats)
-    if 'classes' in args.cases:
+        if title in cases:
+            report['cases'][title] = _compare(title, sides_of(bench), bench, repeats)
+    if 'classes' in cases:
         report['classes'] = [_classes(bench, number) for number in CLASS_COUNTS]
     report['environment'] = {
         'torch': torch.__version__,
         'device': torch.cuda.get_device_name() if bench.device.type == 'cuda' else 'CPU',
         'threads': torch.get_num_threads(),
     }
-    if 'memory' in args.cases:
+    if 'memory' in cases:
         sides = ('plain', 'ours', 'ours, cached features')
-        report['memory'] = {side: peak_memory(args, side) for side in sides}
+        report['memory'] = {side: _memory_apart(setting, side) for side in sides}
     return report
 
 
@@ -119,20 +122,21 @@ def _classes(bench: Workbench, number: int) -> dict[str, float]:
     return {'classes': number, 'seconds': min(runs), 'peak_mib': memory}
 
 
-def peak_memory(args: Namespace, side: str) -> float:
+def _memory_apart(setting: Setting, side: str) -> float:
     """Peak memory of training steps in MiB: of a process of its own, or of CUDA's allocator."""
-    options = ['--arch', args.arch, '--context', args.context, '--batch', args.batch]
-    options += ['--classes', args.classes, '--device', args.device, '--only-memory', side]
-    options += ['--amp'] if args.amp else []
-    tool = ROOT / 'tools' / 'benchmark.py'
-    command = [sys.executable, str(tool), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1])['peak_mib'])
+    code = (
+        'import json\nfrom benchmarks.benchmark import memory_of\n'
+        'from benchmarks.workbench import Setting\n'
+        f'print(json.dumps(memory_of(Setting(**{asdict(setting)!r}), {side!r})))'
+    )
+    command = [sys.executable, '-c', code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def memory_of(args: Namespace, side: str) -> float:
+def memory_of(setting: Setting, side: str) -> float:
     """Peak memory in MiB that two training steps add to the weights and the batch."""
-    bench = Workbench(args)
+    bench = Workbench(setting)
     once: Once = bench.training_step()[side]
     return added_memory(once, bench.device)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from benchmarks import tiny_arch
 from benchmarks.plain import PlainModel
-from benchmarks.timing import Once
 from projects.msta import register  # noqa: F401
+from projects.msta.evaluation.timing import Once
 from projects.msta.foundation import (
     Architecture,
     TextState,
@@ -23,42 +23,62 @@ from projects.msta.foundation import (
 from projects.msta.labels import make_prompts, read_labels
 from projects.msta.models import MSTARecognizer
 
-# The architecture of the weights that ship with the project.
-_TINY = {
-    'image_size': 36, 'patch_size': 12, 'width': 128, 'layers': 4, 'heads': 2, 'embed_dim': 64,
-    'context_length': 48, 'text_width': 48, 'text_layers': 4, 'text_heads': 1,
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: the model, its input, and where.
+
+    Attributes:
+        arch: ViCLIP preset (b16, l14), or 'tiny', the one that ships with the project.
+        context: Text context, 32 as ViCLIP's or 77 as CLIP's.
+        batch: Clips of a step.
+        classes: Number of class names.
+        device: Of PyTorch.
+        amp: Whether to compute in bfloat16.
+    """
+
+    arch: str = 'b16'
+    context: int = 32
+    batch: int = 4
+    classes: int = 400
+    device: str = 'cpu'
+    amp: bool = False
+
+
 Sides = dict[str, Once]
 
 
 class Workbench:
     """A ViCLIP recognizer with random weights, its plain twin, and one batch for both.
 
-    The upper 5 blocks of either tower (2 in the tiny model) are adapted. ``args.context`` is the
-    text context (32: ViCLIP, 77: CLIP's text tower).
+    The upper 5 blocks of either tower (2 in the tiny model) are adapted.
     """
 
-    def __init__(self, args: Namespace) -> None:
+    def __init__(self, setting: Setting) -> None:
         from mmaction.registry import MODELS
         from mmaction.utils import register_all_modules
 
         register_all_modules(init_default_scope=True)
         torch.manual_seed(0)
-        arch = resolve_architecture('ViCLIP', _TINY if args.arch == 'tiny' else args.arch)
-        arch = replace(arch, context_length=args.context)
-        self.labels = class_names(args.classes)
-        self.model: MSTARecognizer = MODELS.build(_config(arch, self.labels)).to(args.device)
+        arch = resolve_architecture(
+            'ViCLIP', tiny_arch() if setting.arch == 'tiny' else setting.arch
+        )
+        arch = replace(arch, context_length=setting.context)
+        self.labels = class_names(setting.classes)
+        self.model: MSTARecognizer = MODELS.build(_config(arch, self.labels)).to(setting.device)
         self.plain = PlainModel(self.model)
         size = arch.image_size
-        self.video = torch.randn(args.batch, 3, arch.num_frames, size, size, device=args.device)
-        self.targets = torch.arange(args.batch, device=args.device) % len(self.labels)
-        self.tokens = tokenize(make_prompts(self.labels), args.context).to(args.device)
+        self.video = torch.randn(
+            setting.batch, 3, arch.num_frames, size, size, device=setting.device
+        )
+        self.targets = torch.arange(setting.batch, device=setting.device) % len(self.labels)
+        self.tokens = tokenize(make_prompts(self.labels), setting.context).to(setting.device)
         shape = (2, len(self.labels), arch.embed_dim)
-        self.descriptions = torch.randn(shape, device=args.device)
+        self.descriptions = torch.randn(shape, device=setting.device)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=0.0)
-        self.device = torch.device(args.device)
-        self.amp = args.amp
+        self.device = torch.device(setting.device)
+        self.amp = setting.amp
 
     # ------------------------------------------------------------------ one run of a side
 

@@ -25,8 +25,6 @@ param_scheduler = [
         type='WarmupUnshiftedCosineLR',
         warmup=2,
         min_ratio=0.01,
-        begin=0,
-        end=14,
         by_epoch=True,
         convert_to_iter_based=True,
     )

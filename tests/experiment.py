@@ -35,7 +35,7 @@ model = dict(
     labels='{folder}/labels.txt',
 )
 pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),
@@ -43,7 +43,7 @@ pipeline = [
     dict(type='PackActionInputs'),
 ]
 random_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),

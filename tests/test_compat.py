@@ -1,13 +1,21 @@
 """Each work-around is applied exactly where its fault is, and what it mends then works."""
 
+import ast
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from projects.msta import compat
+
+compat.apply()
+
+from mmengine.runner import CheckpointLoader  # noqa: E402
+
+from projects.msta.archives import ArchiveError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -161,3 +169,49 @@ def test_a_missing_mmaction_names_the_command(tmp_path):
 def test_every_reason_names_its_upstream_report():
     for name, (_, reason) in compat._WORK_AROUNDS.items():
         assert '#' in reason or 'discuss.' in reason, name
+    compat.patch_mmengine()
+    compat.format_config_once()
+    assert {'mmengine checkpoints', 'mmengine config text'} <= compat.in_force().keys()
+    for name, reason in compat.in_force().items():
+        assert '#' in reason or 'discuss.' in reason, name
+
+
+def test_mmengine_reads_local_checkpoints_as_plain_data(tmp_path):
+    whole, code = tmp_path / 'whole.pth', tmp_path / 'code.pth'
+    torch.save({'state_dict': {'a': torch.ones(2)}}, whole)
+    torch.save({'state_dict': Path('x')}, code)
+    compat.patch_mmengine()
+    loader = CheckpointLoader.load_checkpoint
+    assert torch.equal(loader(str(whole), map_location='cpu')['state_dict']['a'], torch.ones(2))
+    with pytest.raises(ArchiveError, match=r'code\.pth'):
+        loader(str(code), map_location='cpu')
+    whole.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(ArchiveError, match=r'whole\.pth'):
+        loader(str(whole), map_location='cpu')
+
+
+def test_nothing_else_in_the_package_patches_a_foreign_package():
+    """Assigning to an attribute of an imported foreign module, or replacing a registered loader."""
+    foreign = ('mm', 'torch', 'numpy', 'transformers')
+    found = []
+    for path in sorted((ROOT / 'projects' / 'msta').rglob('*.py')):
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        names = {
+            (alias.asname or alias.name).split('.')[0]
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+            if (getattr(node, 'module', None) or alias.name).startswith(foreign)
+            and not getattr(node, 'level', 0)
+        }
+        for node in ast.walk(tree):
+            targets = getattr(node, 'targets', [getattr(node, 'target', None)])
+            patched = isinstance(node, (ast.Assign, ast.AugAssign)) and any(
+                isinstance(target, ast.Attribute)
+                and isinstance(target.value, ast.Name)
+                and target.value.id in names
+                for target in targets
+            )
+            if patched or getattr(node, 'attr', '') == 'register_scheme':
+                found.append(path.relative_to(ROOT / 'projects' / 'msta').as_posix())
+    assert set(found) == {'compat.py'}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from projects.msta.files import replacing, write_json, write_text
+from projects.msta.inference import results
 
 
 def test_a_file_appears_only_when_it_is_done(tmp_path):
@@ -46,3 +47,11 @@ def test_json_is_readable_text(tmp_path):
     text = (tmp_path / 'a.json').read_text(encoding='utf-8')
     assert 'café' in text and text.endswith('}\n')
     assert json.loads(text) == {'name': 'café'}
+
+
+def test_names_of_any_bytes_are_written_as_they_are(tmp_path):
+    name = b'caf\xe9'.decode('utf-8', 'surrogateescape')
+    write_text(tmp_path / 'list.txt', name)
+    assert (tmp_path / 'list.txt').read_bytes() == b'caf\xe9'
+    results.write_text(tmp_path / 'results.json', json.dumps([name], ensure_ascii=False))
+    assert json.loads((tmp_path / 'results.json').read_text(encoding='utf-8')) == [name]

@@ -22,7 +22,7 @@ model = dict(
     labels={labels},
 )
 test_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4, num_clips=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 16)),

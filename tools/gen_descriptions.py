@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from projects.msta.descriptions.cli import main
+from projects.msta.commands.gen_descriptions import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -3,7 +3,7 @@
 Seed 1 of 3. Nothing is published for this model.
 8 GPUs x 4 videos, float32. All seeds, base and novel classes:
 
-    tools/run_protocol.py base2novel --dataset hmdb51 --model clip-b16 --gpus 8
+    tools/run_protocol.py base2novel --dataset hmdb51 --model clip-b16 --gpus 8    # or ucf101
 """
 
 _base_ = [

@@ -1,9 +1,10 @@
 """Base-to-novel on HMDB-51: MSTA on ViCLIP-B/16; 16 shots a base class.
 
-Seed 1 of 3. Claims base 77.5, novel 57.0, HM 65.7 (training logs), HM 66.3 (paper).
+Seed 1 of 3. Claims base 77.5, novel 57.0, HM 65.7 (training logs, best epoch: --select best). The
+paper prints HM 66.3.
 8 GPUs x 4 videos, float32. All seeds, base and novel classes:
 
-    tools/run_protocol.py base2novel --dataset hmdb51 --gpus 8
+    tools/run_protocol.py base2novel --dataset hmdb51 --gpus 8      # or ucf101, ssv2
 """
 
 _base_ = [

@@ -1,9 +1,12 @@
 """Few-shot on HMDB-51: MSTA on ViCLIP-B/16; 16 shots a class, seed 1.
 
 Claims 70.4 top-1 (training logs, best epoch).
-8 GPUs x 4 videos, float32. Training and testing:
+8 GPUs x 4 videos, float32. Training and testing, also with other shots and data sets:
 
-    tools/run_protocol.py few_shot --dataset hmdb51 --shots 16 --gpus 8
+    tools/run_protocol.py few_shot --dataset hmdb51 --shots 2 4 8 16 --gpus 8
+
+Of this file alone, other shots are
+    --cfg-options train_dataloader.dataset.ann_file=data/hmdb51/train_2shot_seed1.txt
 """
 
 _base_ = [

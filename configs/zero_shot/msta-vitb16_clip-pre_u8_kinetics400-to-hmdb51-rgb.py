@@ -2,7 +2,7 @@
 
 Nothing is published for this model.
 One view; official split 1 of 3.
-For testing only, with the adapters that a config in ../supervised trains. Both, and all splits:
+For testing only, with the adapters that ../msta_clip_vitb16_k400.py trains. Both, and all splits:
 
     tools/run_protocol.py zero_shot --dataset hmdb51 --model clip-b16 --gpus 8
 """

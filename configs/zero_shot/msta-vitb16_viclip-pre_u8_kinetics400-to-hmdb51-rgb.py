@@ -2,7 +2,7 @@
 
 Claims 55.8 top-1, the mean over 3 splits (paper).
 One view; official split 1 of 3.
-For testing only, with the adapters that a config in ../supervised trains. Both, and all splits:
+For testing only, with the adapters that ../msta_vitb16_k400.py trains. Both, and all splits:
 
     tools/run_protocol.py zero_shot --dataset hmdb51 --gpus 8
 """

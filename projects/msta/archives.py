@@ -31,6 +31,10 @@ class ArchiveError(ValueError):
     """A file that is not a checkpoint, or not one to open."""
 
 
+class DamagedArchiveError(ArchiveError):
+    """A checkpoint that was cut off or overwritten."""
+
+
 def find_checkpoint(path: str | Path) -> Path:
     """Check that a PyTorch checkpoint is there, whole and no larger than it looks.
 
@@ -44,6 +48,10 @@ def find_checkpoint(path: str | Path) -> Path:
         hint = f'; {path.parent} has {", ".join(near)}' if near else ''
         raise FileNotFoundError(f'no checkpoint {path}{hint}')
     if not zipfile.is_zipfile(path):
+        with path.open('rb') as file:
+            begun = file.read(4) in (b'', b'PK\x03\x04')
+        if begun:
+            raise DamagedArchiveError(f'{path} is damaged: it was cut off while being copied')
         raise ArchiveError(f'{path} is not a PyTorch checkpoint, or was cut off while being copied')
     check_size(path)
     return path
@@ -55,7 +63,7 @@ def check_size(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ArchiveError(f'{path}: truncated or damaged ({error})') from error
+        raise DamagedArchiveError(f'{path}: truncated or damaged ({error})') from error
     size, unpacked = path.stat().st_size, sum(entry.file_size for entry in entries)
     if unpacked > 2 * size + 1_000_000:
         raise ArchiveError(
@@ -78,15 +86,27 @@ def read_plain(path: str | Path, map_location: Any = 'cpu') -> Any:
     try:
         content = torch.load(path, map_location, weights_only=True)
     except pickle.UnpicklingError as error:
+        _check_sums(path)
         raise ArchiveError(
             f'{path} holds objects that could run code when loaded, and is refused; nothing in it '
             'was executed'
         ) from error
     except READ_ERRORS as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ArchiveError(f'{path} cannot be read, it is damaged: {reason[0]}') from error
+        raise DamagedArchiveError(f'{path} cannot be read, it is damaged: {reason[0]}') from error
     check_tensors(_tensors(content), path)
     return content
+
+
+def _check_sums(path: Path) -> None:
+    """Tell a file whose bytes have changed from one that was written as it is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            spoilt = archive.testzip()
+    except READ_ERRORS as error:
+        raise DamagedArchiveError(f'{path} cannot be read, it is damaged: {error}') from error
+    if spoilt is not None:
+        raise DamagedArchiveError(f'{path} cannot be read, it is damaged: {spoilt} has changed')
 
 
 def check_tensors(tensors: Mapping[str, Tensor], origin: str | Path) -> None:

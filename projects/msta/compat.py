@@ -1,17 +1,23 @@
-"""Work-arounds that make the pinned OpenMMLab packages import on current PyTorch.
+"""Every patch of a foreign package, each with its name, its reason and its upstream report.
 
-Importing this module mends nothing; :func:`apply` does, and ``import projects.msta.register`` calls
-it first. A work-around is applied only where its fault is present, changes nothing elsewhere, and
-names the upstream report that will make it superfluous. :func:`in_force` lists the applied ones.
+Four sections:
 
-Faults that show later than at import are mended where they belong: checkpoints that do not load
-with ``weights_only=True`` in ``engine/checkpoints.py``, bfloat16 on a CPU in ``engine/optim.py``,
-transforms in ``datasets``.
+- Imports: :func:`apply` makes the pinned OpenMMLab packages import on current PyTorch.
+  ``import projects.msta.register`` calls it first. Each work-around is applied only where its fault
+  is present.
+- Reading checkpoints: :func:`patch_mmengine`, which ``projects.msta.engine`` calls when imported.
+- Writing configs: :func:`format_config_once`, called where a Runner is made.
+- Reading configs: :func:`quote_config_paths`, called where one is read.
+
+Importing this module patches nothing. :func:`in_force` lists what was applied in this process.
+Faults that a subclass or a hook can mend are mended where they belong: ``engine`` (checkpoints,
+bfloat16 on a CPU) and ``datasets`` (transforms).
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -22,14 +28,19 @@ from typing import Any
 _LOCALIZERS = 'mmaction.models.localizers'
 _OPERATORS = 'torchvision'
 
+# ---------------------------------------------------------------------- what was applied
+
 _in_force: dict[str, str] = {}
 # An operator's schema lives as long as the library object that declared it.
 _libraries: list[Any] = []
 
 
 def in_force() -> dict[str, str]:
-    """Give the work-arounds applied in this process, as name -> reason with its upstream report."""
+    """Give the patches applied in this process, as name -> reason with its upstream report."""
     return dict(_in_force)
+
+
+# ---------------------------------------------------------------------- importing packages
 
 
 def apply() -> dict[str, str]:
@@ -115,7 +126,7 @@ def _mend_multimodal_switch() -> bool:
 
 
 class _MissingDRN:
-    """Stands for the localizer ``DRN``, which the installed mmaction2 does not contain."""
+    """A stand-in for the localizer ``DRN``, which the installed mmaction2 does not contain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise ImportError(
@@ -140,3 +151,104 @@ _WORK_AROUNDS: dict[str, tuple[Callable[[], bool], str]] = {
         'are switched off (discuss.huggingface.co/t/174317)',
     ),
 }
+
+
+# ---------------------------------------------------------------------- reading checkpoints
+
+
+def patch_mmengine() -> None:
+    """Let MMEngine read every local checkpoint as plain data; further calls do nothing more.
+
+    Its own reader passes ``weights_only`` on as torch's default has it, names neither the file nor
+    the fault of a damaged one, and unpacks an archive of any size.
+    """
+    if 'mmengine checkpoints' in _in_force:
+        return
+    from mmengine.runner import CheckpointLoader
+
+    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
+    _in_force['mmengine checkpoints'] = (
+        'local checkpoints are read as plain data, whatever the default of torch.load is '
+        '(open-mmlab/mmengine#1655)'
+    )
+
+
+def _load_local(filename: str, map_location: Any = 'cpu') -> Any:
+    """Read a local checkpoint wherever MMEngine would: plain content, or an error that says why.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ArchiveError: Damaged, or holding what could run code or fill the memory.
+    """
+    from .archives import read_plain
+
+    return read_plain(Path(filename).expanduser(), map_location)
+
+
+# ---------------------------------------------------------------------- writing configs
+
+
+class _Once:
+    """MMEngine's ``FormatCode``, which keeps what it formatted last.
+
+    A Runner has its config formatted as Python some five times, and again at each checkpoint; yapf
+    takes a second or two each time.
+    """
+
+    def __init__(self, format_code: Callable[..., tuple[str, bool]]) -> None:
+        self.format_code = format_code
+        self.asked: tuple[str, str] | None = None
+        self.given = ('', False)
+
+    def __call__(self, text: str, **options: Any) -> tuple[str, bool]:
+        if self.asked != (text, repr(options)):
+            self.given = self.format_code(text, **options)
+            self.asked = text, repr(options)
+        return self.given
+
+
+def format_config_once() -> None:
+    """Keep the text of a config while the config stays; further calls do nothing more."""
+    from mmengine.config import config
+
+    if not isinstance(config.FormatCode, _Once):
+        config.FormatCode = _Once(config.FormatCode)
+    _in_force['mmengine config text'] = (
+        'the text of a config is formatted once, not at every use (open-mmlab/mmcv#2466)'
+    )
+
+
+# ---------------------------------------------------------------------- reading configs
+
+
+def quote_config_paths() -> None:
+    """Let a config lie in a folder whose name has a quote; further calls do nothing more.
+
+    MMEngine pastes the path of a config as it is between the quotes that stand around
+    ``{{ fileDirname }}`` there.
+    """
+    from mmengine.config import Config
+
+    if 'mmengine config paths' in _in_force:
+        return
+    Config._substitute_predefined_vars = staticmethod(_substitute_quoted)
+    _in_force['mmengine config paths'] = (
+        'quotes in the path of a config are escaped where the config names it '
+        '(open-mmlab/mmcv#348 substitutes it as plain text)'
+    )
+
+
+def _substitute_quoted(filename: str, temp_config_name: str) -> None:
+    path = Path(filename)
+    values = {
+        'fileDirname': str(path.parent),
+        'fileBasename': path.name,
+        'fileBasenameNoExtension': path.stem,
+        'fileExtname': path.suffix,
+    }
+    text = path.read_text(encoding='utf-8')
+    for key, value in values.items():
+        escaped = re.sub(r'([\\\'"])', r'\\\1', value) if path.suffix == '.py' else value
+        # In a replacement a backslash stands for itself only if doubled.
+        text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', escaped.replace('\\', r'\\'), text)
+    Path(temp_config_name).write_text(text, encoding='utf-8')

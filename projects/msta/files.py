@@ -26,9 +26,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text as it is: line ends are not changed."""
+    """Write UTF-8 text as it is: line ends, and bytes of file names that are no UTF-8."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding='utf-8', newline='')
+        temporary.write_bytes(text.encode('utf-8', 'surrogateescape'))
 
 
 def write_json(path: str | Path, data: object, indent: int) -> None:

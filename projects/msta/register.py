@@ -5,5 +5,5 @@ from . import compat
 compat.apply()  # before anything of OpenMMLab is imported
 
 from . import engine, models  # noqa: E402, F401
-from .datasets import transforms, video_dataset  # noqa: E402, F401
+from .datasets import sampling, transforms, video_dataset  # noqa: E402, F401
 from .evaluation import metric  # noqa: E402, F401

@@ -137,6 +137,26 @@ def test_every_parameter_that_matters_gets_a_gradient_and_no_other(kind):
     assert all(p.grad is None for p in foundation.parameters())
 
 
+def test_without_the_silent_convolution_all_is_trained_and_nothing_else_changes():
+    foundation, adapter = make()
+    _, lean = make(last_temporal=False)
+    missing = adapter.load_state_dict(lean.state_dict(), strict=False)
+    assert missing.missing_keys == [
+        f'pairs.4.video.temporal.conv.{name}' for name in ('weight', 'bias')
+    ]
+    assert sum(p.numel() for p in adapter.pairs['4'].video.temporal.parameters()) == 32 * 4
+    with torch.no_grad():
+        both = [foundation.encode_video(clip(), sides.video) for sides in (adapter, lean)]
+    assert torch.equal(*both)
+    assert all(g is not None and g.abs().max() > 0 for g in gradients(foundation, lean).values())
+    _, framewise = make('CLIP', last_temporal=False)
+    assert framewise.pairs['4'].video.temporal is not None  # its CLS has a place in time
+    _, temporal_alone = make(last_temporal=False, spatial=False)
+    assert sorted(temporal_alone.video) == [2, 3] and temporal_alone.pairs['4'].video is None
+    with pytest.raises(AdapterError, match='no adapter to train'):
+        make(blocks=(4, 4), last_temporal=False, spatial=False, towers=('video',))
+
+
 def test_the_shared_projection_hears_both_towers():
     foundation, adapter = make()
     shared = adapter.pairs['3'].shared[0].weight

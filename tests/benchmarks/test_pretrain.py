@@ -7,21 +7,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from benchmarks.pretrain import (
-    TINY_ARCH,
-    Pretraining,
-    contrastive_loss,
-    normalise,
-    pretrain,
-    render_pool,
-    zero_shot_accuracy,
-)
+from benchmarks import tiny_arch
+from benchmarks.pretrain import contrastive_loss, normalise, pretrain, zero_shot_accuracy
+from benchmarks.pretrain_videos import Pretraining, render_pool
 from projects.msta.datasets.shapes.classes import MOTIONS
 from projects.msta.foundation import build_foundation, load_foundation
 from projects.msta.foundation.weights import TINY_SHAPES
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL_ARCH = dict(TINY_ARCH, width=32, layers=2, heads=1, text_width=16, text_layers=2)
+SMALL_ARCH = dict(tiny_arch(), width=32, layers=2, heads=1, text_width=16, text_layers=2)
 SMALL = Pretraining(
     num_videos=40, steps=3, batch_size=8, extra_captions=8, warmup_steps=2, arch=SMALL_ARCH
 )
@@ -85,7 +79,7 @@ def test_tool_writes_weights_that_say_how_they_were_made(tmp_path):
     tool = ROOT / 'tools' / 'pretrain_tiny.py'
     command = [sys.executable, tool, '--out', out, '--steps', '2', '--videos', '20']
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-    assert load_foundation(out).arch.image_size == TINY_ARCH['image_size']
+    assert load_foundation(out).arch.image_size == tiny_arch()['image_size']
     with safe_open(out, 'pt') as file:
         facts = file.metadata()
     assert facts['made_by'] == 'tools/pretrain_tiny.py --seed 0 --steps 2 --videos 20'
@@ -96,7 +90,7 @@ def test_tool_writes_weights_that_say_how_they_were_made(tmp_path):
 def test_shipped_weights_are_small_and_know_the_plain_domain():
     assert TINY_SHAPES.stat().st_size <= 8e6
     model = load_foundation(TINY_SHAPES)
-    assert model.arch == build_foundation(dict(type='ViCLIP', arch=TINY_ARCH)).arch
+    assert model.arch == build_foundation(dict(type='ViCLIP', arch=tiny_arch())).arch
     settings = Pretraining(seed=1)
     plain = zero_shot_accuracy(model, settings, 'plain', per_class=4)
     target = zero_shot_accuracy(model, settings, 'target', per_class=4)

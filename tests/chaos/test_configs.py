@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from projects.msta.commands import infer as infer_tool
 from projects.msta.commands import test as test_tool
 from projects.msta.commands import train as train_tool
-from tools import infer as infer_tool
 
 # what is appended to a good config -> what the error says
 CONFIGS = {

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.commands import common
+from projects.msta.commands import infer as infer_tool
 from projects.msta.commands import test as test_tool
-from projects.msta.commands.infer import infer
 from projects.msta.labels import LabelError, read_labels
 from projects.msta.tokenizer import PromptWarning
 from tests.videos import write_mp4
-from tools import infer as infer_tool
 
 THREE = 'run\nride a bike\ncafé\n'
 
@@ -67,8 +65,7 @@ def through_infer(labels: Path, experiment, video: Path) -> tuple[int, int]:
     """Exit status and number of classes that are told apart."""
     out = labels.with_name('results.json')
     usual = [video, '--config', experiment.fixed, '--labels', labels, '--out', out]
-    args = infer_tool.parse_args([*map(str, usual), '--topk', '20000'])
-    status = common.run_tool(lambda given: infer(given), args)
+    status = infer_tool.main([*map(str, usual), '--topk', '20000'])
     return status, len(json.loads(out.read_text())[0]['topk']) if out.exists() else 0
 
 

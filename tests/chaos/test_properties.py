@@ -21,7 +21,7 @@ from projects.msta.datasets.lists.annotations import (
 )
 from projects.msta.datasets.lists.splits import base_and_novel, class_sample, few_shot, train_val
 from projects.msta.descriptions import DescriptionError, read_descriptions, write_descriptions
-from projects.msta.descriptions.reader import load_file, load_published
+from projects.msta.descriptions.file import load_file, load_published
 from projects.msta.descriptions.schema import FORMAT, Descriptions
 from projects.msta.labels import LabelError, humanize_label, make_prompts, read_labels
 from projects.msta.tokenizer import EOT, SOT, VOCAB_SIZE, encode, tokenize

@@ -19,6 +19,8 @@ from mmengine.registry import HOOKS
 from projects.msta import compat
 
 compat.apply()
+import projects.msta.register  # noqa: E402
+import projects.msta.training.launch  # noqa: E402, F401
 from projects.msta.commands.train import main  # noqa: E402
 
 _format, _formatted = config.FormatCode, {}

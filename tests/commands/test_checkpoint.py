@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from projects.msta.apis import MSTAInferencer
+from projects.msta.inference.averaging import average_adapters
 from projects.msta.inference.cards import metrics_of, save_state
-from projects.msta.inference.merging import merge
 from projects.msta.models.checkpoints import EXTRA_STATE, CheckpointError, read_checkpoint
 
 
@@ -44,30 +44,31 @@ def test_a_mean_lies_between_and_loads(run, pair, tiny, tmp_path):
 
 
 def test_a_whole_zero_shot_share_is_the_bare_foundation(pair, tiny, tmp_path):
-    save_state(merge([read_checkpoint(pair[0])], zero_shot=1.0), tmp_path / 'zero.pth')
+    save_state(average_adapters([read_checkpoint(pair[0])], zero_shot=1.0), tmp_path / 'zero.pth')
     video = str(tiny / 'videos' / 'clip 1.mp4')
     weights = tiny / 'foundation.safetensors'
     scores = []
     for given in (dict(checkpoint=tmp_path / 'zero.pth', foundation=weights), {}):
         config = None if given else weights
         with MSTAInferencer(config, labels=['a', 'b', 'c'], **given) as made:
-            scores.append(made(video)[0].scores)
+            result = made(video)[0]
+            scores.append([dict(zip(result.labels, result.cosines, strict=True))[n] for n in 'abc'])
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
 def test_only_what_belongs_together_is_averaged(pair, tmp_path):
     one = read_checkpoint(pair[0])
     with pytest.raises(CheckpointError, match='weights'):
-        merge([one], [1.0, 2.0])
+        average_adapters([one], [1.0, 2.0])
     with pytest.raises(CheckpointError, match='negative'):
-        merge([one, one], [1.0, -2.0])
+        average_adapters([one, one], [1.0, -2.0])
     other = read_checkpoint(pair[1])
     text = bytes(other.state_dict[EXTRA_STATE].tolist()).decode()
     changed = text.replace(other.facts.fingerprint, 'f' * 32)
     other.state_dict[EXTRA_STATE] = torch.tensor(list(changed.encode()), dtype=torch.uint8)
     save_state(other.state_dict, tmp_path / 'foreign.pth')
     with pytest.raises(CheckpointError, match='another foundation'):
-        merge([one, read_checkpoint(tmp_path / 'foreign.pth')])
+        average_adapters([one, read_checkpoint(tmp_path / 'foreign.pth')])
 
 
 def test_a_folder_to_push_has_the_trained_tensors_and_a_card(run, pair, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.commands.demo_app import (
+from projects.msta.inference.page import (
     Answer,
     AppError,
     Limits,

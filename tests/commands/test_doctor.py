@@ -1,10 +1,10 @@
 """The report names what is wrong and what mends it, and goes on when a part of it fails."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 from projects.msta.commands import doctor
@@ -39,20 +39,37 @@ def test_wrong_and_missing_packages_come_with_the_command(tmp_path):
     assert any(finding.state == 'ok' and 'setuptools' in finding.text for finding in found)
 
 
-@pytest.mark.parametrize(
-    ('version', 'wanted', 'met'),
-    [
-        ('2.13.0+cpu', '==2.13.0', True),
-        ('2.13', '==2.13.0', True),
-        ('2.13.1', '==2.13.0', False),
-        ('81.0.0', '>=77.0.3,<82', True),
-        ('82.0.0', '>=77.0.3,<82', False),
-        ('77.0.2', '>=77.0.3, <82', False),
-        ('1.0', '', True),
-    ],
-)
-def test_version_bounds(version, wanted, met):
-    assert doctor.satisfies(version, wanted) is met
+def test_bounds_and_local_versions(tmp_path, monkeypatch):
+    requirements = tmp_path / 'requirements.txt'
+    requirements.write_text('torch==2.13.0\nsetuptools>=77.0.3,<82   # why\n')
+
+    def broken(torch, setuptools):
+        monkeypatch.setattr(doctor, '_version', {'torch': torch, 'setuptools': setuptools}.get)
+        found = doctor.check_packages(requirements)
+        return [f.text.split()[0] for f in found if f.state == 'broken']
+
+    assert broken('2.13.0+cpu', '81.0.0') == broken('2.13', '77.0.3') == []
+    assert broken('2.13.1', '82.0.0') == ['torch', 'setuptools']
+    assert broken('2.13.0', '77.0.2') == ['setuptools']
+
+
+def test_a_closed_pipe_is_no_fault():
+    command = f'{sys.executable} {ROOT / "tools" / "doctor.py"} | head -n 1'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout == 'Python and packages\n' and done.stderr == ''
+
+
+def test_a_terminal_of_ascii_alone_is_written_to(tmp_path):
+    """What it cannot show is escaped; the report goes on."""
+    config = tmp_path / 'caf\u00e9.py'
+    config.write_text("model = dict(backbone=dict(foundation=dict(checkpoint='/none.pt')))")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'doctor.py'), str(config)],
+        capture_output=True,
+        env={**os.environ, 'PYTHONIOENCODING': 'ascii', 'PYTHONUTF8': '0'},
+        check=False,
+    )
+    assert b'used by caf\\xe9.py' in done.stdout, done.stderr
 
 
 def test_full_mmcv_stands_for_the_lite_one(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The commands that write lists, run as a user runs them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_few_shot_and_zero_shot(data):
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
-        (('few-shot', '--train', 'train.txt'), 'class 0 has 4'),
+        (('few-shot', '--train', 'train.txt'), "class 0, 'walk', has 4"),
         (('few-shot', '--train', 'none.txt'), 'no such annotation file'),
         (('zero-shot', '--test', 'test.txt', '--classes', '9'), 'cannot draw 9 classes of 5'),
         (('published', 'nowhere'), 'no label file'),
@@ -92,7 +93,7 @@ def test_few_shot_and_zero_shot(data):
 def test_user_errors_are_one_line_and_leave_no_files(args, message, data):
     extra = () if args[0] == 'published' else ('--labels', 'labels.txt', '--out', 'out')
     done = run('make_splits.py', *args, *extra, cwd=data)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith('error: ') and message in done.stderr
     assert 'Traceback' not in done.stderr
     assert not (data / 'out').exists()
@@ -116,7 +117,76 @@ def test_from_folder(data):
     assert len(train) == len(val) == 2
     assert all((v.label == 0) == v.path.startswith('ApplyEyeMakeup/') for v in train + val)
     empty = run('from_folder.py', 'lists', '--out', 'x', cwd=data)
-    assert empty.returncode == 1 and 'no videos in it' in empty.stderr
+    assert empty.returncode == 2 and 'no videos in it' in empty.stderr
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_folders_that_are_split_already_stay_so(tmp_path):
+    own = tmp_path / 'own'
+    touch(own, 'train/run/a.mp4', 'train/walk/b.mp4', 'Val/run/c.mp4', 'test/walk/d.mp4')
+    done = run('from_folder.py', 'own', '--out', 'lists', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'train and val and test are taken as the splits' in done.stderr
+    assert 'val: 1 classes have no video in it: walk' in done.stderr
+    labels = read_labels(tmp_path / 'lists' / 'labels.txt')
+    assert labels == ['run', 'walk']
+    found = {
+        name: [
+            (v.path, labels[v.label])
+            for v in read_annotations(tmp_path / 'lists' / f'{name}.txt', labels)
+        ]
+        for name in ('train', 'val', 'test')
+    }
+    assert found == {
+        'train': [('train/run/a.mp4', 'run'), ('train/walk/b.mp4', 'walk')],
+        'val': [('Val/run/c.mp4', 'run')],
+        'test': [('test/walk/d.mp4', 'walk')],
+    }
+    # Actions may be called so too: such folders hold videos, not folders of videos.
+    touch(tmp_path / 'sports', 'train/a.mp4', 'train/b.mp4', 'test/a.mp4', 'test/b.mp4')
+    assert run('from_folder.py', 'sports', '--out', 'x', cwd=tmp_path).returncode == 0
+    assert read_labels(tmp_path / 'x' / 'labels.txt') == ['test', 'train']
+
+
+def test_classes_without_videos_are_said_and_left_out(tmp_path):
+    own = tmp_path / 'own'
+    touch(own, 'run/a.mp4', 'run/b.mp4', 'walk/a.mp4', 'walk/b.mp4', 'jump/a.txt', 'jump/b.txt')
+    (own / 'empty').mkdir()
+    done = run('from_folder.py', 'own', '--out', 'lists', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "class 'empty': its folder is empty" in done.stderr
+    assert "class 'jump': its 2 files (a.txt, b.txt) are no videos" in done.stderr
+    assert read_labels(tmp_path / 'lists' / 'labels.txt') == ['run', 'walk']
+    assert len(read_annotations(tmp_path / 'lists' / 'val.txt', ['run', 'walk'])) == 2
+
+
+def test_a_class_with_one_video_is_named(tmp_path):
+    touch(tmp_path / 'own', 'run/a.mp4', 'run/b.mp4', 'RideBike/a.mp4')
+    done = run('from_folder.py', 'own', '--out', 'lists', cwd=tmp_path)
+    assert done.returncode == 2 and "'ride bike'" in done.stderr
+    assert run('from_folder.py', 'own', '--out', 'x', '--no-split', cwd=tmp_path).returncode == 0
+
+
+def test_names_that_no_list_can_hold_are_named_and_the_others_written(tmp_path):
+    own = tmp_path / 'own'
+    touch(own, 'run/a.mp4', 'run/b\u2028.mp4', 'run/c\n.mp4', 'walk/a.mp4', 'walk/b.mp4')
+    (own / 'run' / os.fsdecode(b'caf\xe9.mp4')).touch()
+    done = run('from_folder.py', 'own', '--out', 'lists', '--no-split', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert r"'run/c\n.mp4': a line break" in done.stderr
+    names = [v.path for v in read_annotations(tmp_path / 'lists' / 'all.txt')]
+    kept = ['run/a.mp4', 'run/b\u2028.mp4', 'run/caf\udce9.mp4']
+    assert names == [*kept, 'walk/a.mp4', 'walk/b.mp4']
+    touch(own, ' leading/a.mp4', ' leading/b.mp4')
+    done = run('from_folder.py', 'own', '--out', 'lists', '--no-split', cwd=tmp_path)
+    assert done.returncode == 0 and "' leading/a.mp4': white space" in done.stderr
+    assert "class ' leading': none of its videos" in done.stderr
+    assert read_labels(tmp_path / 'lists' / 'labels.txt') == ['run', 'walk']
 
 
 def publish(root: Path, name: str, videos_a_class: int = 1) -> Path:
@@ -188,5 +258,5 @@ def test_published_lists_for_other_folders(data):
     assert all((data / 'videos' / video.path).is_file() for video in videos)
     (data / 'videos' / 'brush_hair' / 'v_0_1.avi').unlink()
     done = run('make_splits.py', *args, cwd=data)
-    assert done.returncode == 1 and '1 videos were not found' in done.stderr
+    assert done.returncode == 2 and '1 videos were not found' in done.stderr
     assert 'not found: v_0_1.avi' in done.stdout

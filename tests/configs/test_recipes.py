@@ -1,6 +1,10 @@
-"""Every shipped config against the paper's recipe: one table, all failures together."""
+"""Every cell's config against the paper's recipe: one table, all failures together.
+
+Cells are what ``projects/msta/protocols`` makes of the shipped configs, which are among them.
+"""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,11 +12,57 @@ import torch
 
 from projects.msta.datasets.shapes.classes import ACTIONS, BASE_ACTIONS
 from projects.msta.labels import read_labels
-from projects.msta.training.config import read_config
+from projects.msta.protocols.definitions import DATASETS, PROTOCOLS, cells
+from projects.msta.protocols.plan import Request, make_plan
+from projects.msta.protocols.recipes import find_recipes
+from projects.msta.training.config import merge_options, read_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-PAPER_CONFIGS = sorted(CONFIGS.glob('*/msta-vitb16*.py')) + sorted(CONFIGS.glob('msta_*k400.py'))
 ALL_CONFIGS = sorted(CONFIGS.glob('msta*.py')) + sorted(CONFIGS.glob('[!_]*/*.py'))
+PAPER_CONFIGS = [path for path in ALL_CONFIGS if 'vitb16' in path.stem]
+LOGS_K400 = 'msta-vitb16_viclip-pre_8xb4-u8-50e_kinetics400-base-16shot-rgb'
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A config, the protocol it belongs to and the name that says what it is."""
+
+    protocol: str
+    name: str
+    cfg: object
+
+    @property
+    def zero_shot(self) -> bool:
+        return self.protocol == 'zero_shot'
+
+
+def all_cells() -> list[Tried]:
+    """Every cell of every protocol and large model, by the recipe that runs it."""
+    found = []
+    for model in ('viclip-b16', 'clip-b16'):
+        for protocol in PROTOCOLS:
+            for dataset in set(DATASETS[protocol]) - {'shapes'}:
+                for cell in cells(protocol, dataset, (1,)):
+                    request = Request(protocol, dataset, Path('/nowhere'), model, seeds=(1,))
+                    run = make_plan(request, [cell]).runs[0]
+                    train, test = find_recipes(protocol, dataset, model, cell.shots)
+                    recipe = test if protocol == 'zero_shot' else train
+                    cfg = recipe.read()
+                    part = next(iter(run.tests)).config
+                    if protocol == 'zero_shot':
+                        cfg.model.labels = part.model.labels
+                    else:
+                        cfg.model.labels = run.config.model.labels
+                        cfg.train_dataloader = run.config.train_dataloader
+                        cfg.train_dataloader.batch_size = recipe.read().train_dataloader.batch_size
+                    found.append(Tried(protocol, recipe.name, cfg))
+    return found
+
+
+def shipped(path: Path) -> Tried:
+    folder = path.parent.name
+    return Tried('supervised' if folder == 'configs' else folder, path.stem, read_config(path))
+
 
 # clips x crops of the published tests, and classes: all, base.
 VIEWS = {'hmdb51': (10, 3), 'ucf101': (5, 3), 'kinetics400': (4, 3), 'ssv2': (2, 3)}
@@ -22,10 +72,10 @@ ZERO_SHOT_CLASSES = {'hmdb51': 51, 'ucf101': 101, 'kinetics600': 160}
 MEANS = {'viclip': [123.675, 116.28, 103.53], 'clip': [122.771, 116.746, 104.094]}
 
 
-def expected_recipe(path: Path) -> dict:
-    """What the paper and its logs say of the cell that a config's folder and name stand for."""
-    large = path.parent.name in ('configs', 'supervised', 'zero_shot')
-    foundation = 'clip' if '_clip' in path.stem else 'viclip'
+def expected_recipe(tried: Tried) -> dict:
+    """What the paper and its logs say of the cell that a protocol and a name stand for."""
+    large = tried.protocol in ('supervised', 'zero_shot')
+    foundation = 'clip' if '_clip' in tried.name else 'viclip'
     expected = {
         'foundation': {'clip': 'CLIP', 'viclip': 'ViCLIP'}[foundation],
         'blocks': (1, 12) if large else (8, 12),
@@ -39,26 +89,29 @@ def expected_recipe(path: Path) -> dict:
     }
     # Both foundations have the same two towers, so the adapters are equally large.
     expected['trainable'] = 8_712_192 if large else 1_744_000
-    if path.parent.name == 'zero_shot':
-        dataset = path.stem.split('-to-')[1].removesuffix('-rgb')
+    if tried.zero_shot:
+        dataset = tried.name.split('-to-')[1].removesuffix('-rgb')
         return expected | {'views': (1, 1), 'classes': ZERO_SHOT_CLASSES[dataset]}
-    dataset = next((name for name in VIEWS if name in path.stem), 'kinetics400')
-    base = path.parent.name == 'base2novel'
-    off = base and dataset == 'kinetics400'
-    many = path.parent.name == 'few_shot' and dataset in ('ucf101', 'ssv2')
+    dataset = next((name for name in VIEWS if name in tried.name), 'kinetics400')
+    base = tried.protocol == 'base2novel'
+    # Two recipes: the paper's 11 epochs, and the logs' 50 without the consistency loss.
+    off = tried.name == LOGS_K400
+    epochs = 11 if base and dataset == 'kinetics400' and not off else 50
+    many = tried.protocol == 'few_shot' and dataset in ('ucf101', 'ssv2')
     return expected | {
         'views': VIEWS[dataset],
         'test_short_side': 224,  # three crops of 224 cover the frame
         'classes': CLASSES[dataset][int(base)],
         'alpha': 0.0 if off else 1.0,
-        'descriptions': None if off else f'descriptions{"_n8" if many else ""}.json',
-        'epochs': 11 if off else 50,
-        'schedule': ('WarmupUnshiftedCosineLR', 5, 0.01, 11 if off else 50),
+        'descriptions': None if off else f'{dataset}/descriptions{"_n8" if many else ""}.json',
+        'num_descriptions': 8 if many else 2,
+        'epochs': epochs,
+        'schedule': ('WarmupUnshiftedCosineLR', 5, 0.01, epochs),
         'optimizer': ('AdamW', 8e-3 if large else 1e-3, (0.9, 0.98), 1e-8, 1e-3),
         'batch': 256 if large else 32,
         'batch_of_lr': 256 if large else 32,
         'train_views': TRAIN_VIEWS,
-        'train_list': expected_train_list(path, dataset),
+        'train_list': expected_train_list(tried, dataset),
     }
 
 
@@ -73,11 +126,11 @@ TRAIN_VIEWS = [
 ]
 
 
-def expected_train_list(path: Path, dataset: str) -> str:
-    if path.parent.name == 'base2novel':
+def expected_train_list(tried: Tried, dataset: str) -> str:
+    if tried.protocol == 'base2novel':
         return f'{dataset}/base_train_16shot_seed1.txt'
-    if path.parent.name == 'few_shot':
-        shots = path.stem.rsplit('-', 2)[1]
+    if tried.protocol == 'few_shot':
+        shots = tried.name.rsplit('-', 2)[1]
         return f'{dataset}/train_{shots}_seed1.txt'
     return f'{dataset}/train.txt'
 
@@ -106,12 +159,14 @@ def found_recipe(cfg, model) -> dict:
         return found
     optimizer, schedule = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
     descriptions = cfg.model.descriptions
+    end = schedule.get('end', cfg.train_cfg.max_epochs)  # as MMEngine fills it in
     per_gpu = 8
     return found | {
         'alpha': cfg.model.cls_head.alpha,
-        'descriptions': descriptions and Path(descriptions).name,
+        'descriptions': descriptions and '/'.join(Path(descriptions).parts[-2:]),
+        'num_descriptions': cfg.model.num_descriptions,
         'epochs': cfg.train_cfg.max_epochs,
-        'schedule': (schedule.type, schedule.warmup, schedule.min_ratio, schedule.end),
+        'schedule': (schedule.type, schedule.warmup, schedule.min_ratio, end),
         'optimizer': (
             optimizer.type,
             optimizer.lr,
@@ -142,9 +197,9 @@ def train_views(pipeline: list[dict]) -> list[tuple]:
     ]
 
 
-def names_for(labels: str, path: Path) -> list[str]:
+def names_for(labels: str, name: str) -> list[str]:
     """Class names a config stands for, without a data folder: shipped lists, Shapes' own."""
-    if 'shapes' in path.stem:
+    if 'shapes' in name:
         actions = BASE_ACTIONS if Path(labels).stem.endswith('base') else ACTIONS
         return [action.name for action in actions]
     file = Path(labels)
@@ -154,35 +209,65 @@ def names_for(labels: str, path: Path) -> list[str]:
     return read_labels(labels)
 
 
-def build_model(cfg, path: Path):
+def build_model(cfg, name: str):
     from mmaction.registry import MODELS
 
     from projects.msta.inference.recognizers import use_scope
 
     use_scope()
     with torch.device('meta'):
-        return MODELS.build({**cfg.model, 'labels': names_for(cfg.model.labels, path)})
+        return MODELS.build({**cfg.model, 'labels': names_for(cfg.model.labels, name)})
 
 
 @pytest.fixture(scope='module')
 def built() -> dict:
     """Config file -> (config, model with parameters that take no memory)."""
     configs = {path: read_config(path) for path in ALL_CONFIGS}
-    return {path: (cfg, build_model(cfg, path)) for path, cfg in configs.items()}
+    return {path: (cfg, build_model(cfg, path.stem)) for path, cfg in configs.items()}
 
 
-def test_every_config_follows_the_published_recipe(built):
-    wrong = []
-    for path in PAPER_CONFIGS:
-        expected, found = expected_recipe(path), found_recipe(*built[path])
-        wrong += [
-            f'{path.relative_to(CONFIGS)}: {key} is {found.get(key)!r}, expected {value!r}'
-            for key, value in expected.items()
-            if found.get(key) != value
-        ]
+def wrong_facts(tried: Tried, model) -> list[str]:
+    expected, found = expected_recipe(tried), found_recipe(tried.cfg, model)
+    return [
+        f'{tried.protocol}, {tried.name}: {key} is {found.get(key)!r}, expected {value!r}'
+        for key, value in expected.items()
+        if found.get(key) != value
+    ]
+
+
+def test_every_shipped_config_follows_the_published_recipe(built):
+    wrong = [one for path in PAPER_CONFIGS for one in wrong_facts(shipped(path), built[path][1])]
     assert not wrong, '\n' + '\n'.join(wrong)
-    # A cell that is missing would not be seen above: 4 + 12 + 3 + 1 for each model, and two names.
-    assert len(PAPER_CONFIGS) == 2 * (4 + 12 + 3 + 1) + 2
+    assert len(PAPER_CONFIGS) == 2 + 2 + 4 + 2
+
+
+def test_every_cell_follows_the_published_recipe():
+    tried = all_cells()
+    wrong = [one for cell in tried for one in wrong_facts(cell, build_model(cell.cfg, cell.name))]
+    assert not wrong, '\n' + '\n'.join(wrong)
+    # Those of the hand-started configs are these very configs.
+    names = {(cell.protocol, cell.name) for cell in tried}
+    assert len(names) == len(tried) == 2 * (4 + 12 + 3 + 1)
+    for path in PAPER_CONFIGS:
+        if path.stem != LOGS_K400:
+            assert (shipped(path).protocol, path.stem) in names
+
+
+def test_other_shots_by_hand_are_the_protocols_own():
+    """The line in the header of the few-shot configs."""
+    path = next(CONFIGS.glob('few_shot/*_viclip*.py'))
+    (line,) = re.findall(r'--cfg-options (\S+)', path.read_text(encoding='utf-8'))
+    cfg = read_config(path)
+    key, _, value = line.partition('=')
+    merge_options(cfg, {key: value})
+    request = Request('few_shot', 'hmdb51', Path('/nowhere'), seeds=(1,), shots=(2,))
+    run = make_plan(request).runs[0]
+    listed = Path(run.config.train_dataloader.dataset.ann_file).resolve()
+    assert (CONFIGS.parent / cfg.train_dataloader.dataset.ann_file).resolve() == listed
+    for config in (run.config, cfg):
+        config.model.descriptions = str(Path(config.model.descriptions).resolve())
+    for part in ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg'):
+        assert run.config[part] == cfg[part]
 
 
 def test_names_of_configs_say_what_is_in_them(built):

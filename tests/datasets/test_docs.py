@@ -11,6 +11,7 @@ import pytest
 
 from projects.msta.datasets.lists.published import PUBLISHED
 from projects.msta.labels import read_labels
+from projects.msta.protocols.definitions import DATASETS, PROTOCOLS, cells
 from tests.commands.test_make_splits import publish
 from tests.videos import write_mp4
 
@@ -113,14 +114,16 @@ def test_the_commands_work_as_they_stand(done):
 
 
 def test_configs_find_the_lists_that_the_commands_write(data, done):
-    """Names of lists in configs/ and in docs/data.md hold together."""
+    """Names of lists in the protocols and in docs/data.md hold together."""
     wanted = set()
-    for path in (ROOT / 'configs').rglob('*.py'):
-        text = path.read_text()
-        for dataset in re.findall(r"data_root = '[^']*/data/(\w+)'", text):
-            if dataset != 'shapes':
-                files = re.findall(r"\{data_root\}/(\w+\.txt)'", text)
-                wanted |= {f'{dataset}/{file}' for file in files}
+    for protocol in PROTOCOLS:
+        for dataset in set(DATASETS[protocol]) - {'shapes'}:
+            source = {'zero_shot': 'kinetics400'}.get(protocol, dataset)
+            for cell in cells(protocol, dataset, (1,)):
+                lists = [(source, cell.train), *((dataset, one) for one in cell.tests.values())]
+                for folder, one in lists:
+                    files = [one.videos, *filter(None, [one.labels])]
+                    wanted |= {f'{folder}/{file}' for file in files if file.endswith('.txt')}
     assert len(wanted) > 20
     missing = sorted(name for name in wanted if not (data / 'data' / name).is_file())
     assert not missing

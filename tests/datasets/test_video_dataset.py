@@ -15,7 +15,7 @@ from projects.msta.datasets.video_dataset import MSTAVideoDataset, TooManyUnread
 from tests.videos import write_mp4
 
 PIPELINE = [
-    dict(type='MSTADecordInit', limit_sec=20.0),
+    dict(type='MSTAVideoInit', limit_sec=20.0),
     dict(type='UniformSample', clip_len=2, num_clips=1, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),

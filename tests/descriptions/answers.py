@@ -32,6 +32,11 @@ CONTENT_FAULTS = (
     'nothing',
     'types',
     'length',
+    'lone think',
+    'open think',
+    'other think',
+    'channel',
+    'draft and cut',
 )
 PLACES = [
     'kitchen',
@@ -101,10 +106,18 @@ def spoil(kind: str | None, name: str, num: int, max_words: int = 12) -> str:
     return {
         'truncated': text[: len(text) // 2],
         'length': text[: len(text) // 2],
+        'lone think': f'First: {text} Too plain.</think>',
+        'open think': f'<think>First: {text} Too plain',
+        'other think': f'[THINK]First: {text} Too plain',
+        'channel': f'<|channel|>analysis<|message|>First: {text} Too plain',
+        'draft and cut': f'{text}\nNo, better:\n{text[: len(text) // 2]}',
         'refusal': "I'm sorry, but I cannot help with that.",
         'nothing': '',
         'fenced': f'Sure! Here you go:\n```json\n{text}\n```\nHope this helps!',
         'thinking': f'<think>Maybe {{"spatial": ["x"]}}?</think>\n{text}',
+        'end mark': f'Maybe {{"spatial": ["x"], "temporal": ["y"]}}?\n</think>\n{text}',
+        'channels': f'<|channel|>analysis<|message|>{{"spatial": []}}<|end|><|start|>assistant'
+                    f'<|channel|>final<|message|>{text}',
         'numbered': json.dumps({key: [f'{i}. "{t}."' for i, t in enumerate(data[key], 1)]
                                 for key in data}),
         'sentences': json.dumps({

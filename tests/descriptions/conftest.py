@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.descriptions import cli
+from projects.msta.commands import gen_descriptions
 from tests.descriptions.answers import KEY_IN_ANSWERS
 from tests.descriptions.server import LanguageModelServer
 
@@ -45,12 +45,12 @@ def tool(tmp_path, server, labels, monkeypatch, capfd):
     monkeypatch.setenv('OPENAI_API_KEY', KEY)
     monkeypatch.setenv('SOURCE_DATE_EPOCH', '1700000000')
     usual = ['--labels', str(labels), '--out', str(tmp_path / 'out.json'), '--model', 'writer',
-             '--base-url', server.url, '--first-delay', '0.01', '--timeout', '30']  # fmt: skip
+             '--base-url', server.url, '--timeout', '30']  # fmt: skip
 
     def run(*arguments, usual=usual):
         capfd.readouterr()
         try:
-            status = cli.main([*usual, *map(str, arguments)])
+            status = gen_descriptions.main([*usual, *map(str, arguments)])
         except SystemExit as stop:
             status = stop.code
         captured = capfd.readouterr()
@@ -62,7 +62,7 @@ def tool(tmp_path, server, labels, monkeypatch, capfd):
 def start_tool(url, labels, out, *arguments, before=None, **environment):
     """Start the tool as a process of its own."""
     usual = ['--labels', labels, '--out', out, '--model', 'writer', '--base-url', url]
-    command = [sys.executable, TOOL, *usual, '--first-delay', '0.02', *arguments]
+    command = [sys.executable, TOOL, *usual, *arguments]
     settings = {'OPENAI_API_KEY': KEY, 'SOURCE_DATE_EPOCH': '1700000000', **environment}
     return subprocess.Popen(
         [str(part) for part in command],

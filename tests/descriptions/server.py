@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks the chat-completions, files and batches endpoints, with faults.
+"""A local HTTP server that speaks the chat-completions endpoint, with faults.
 
 Runs in a thread of the tests (``LanguageModelServer``) or as a program of its own::
 
@@ -11,7 +11,6 @@ each time.
 """
 
 import argparse
-import email
 import hashlib
 import json
 import random
@@ -48,7 +47,13 @@ class Behaviour:
         key: the key to ask for, or None.
         status: an error that every request meets, from the ``status_from``-th on.
         hang_sec: how long a hanging request hangs.
-        batch_polls: how often a batch is reported as in progress before it completes.
+        retry_ms: how soon to come back, after a 429 or 5xx that does not say it otherwise.
+        refuses_system: what is answered to a system message, with a status of 400.
+        refusal_status: the status of refusals of fields.
+        plain: whether refusals are plain text instead of JSON.
+        form: how the answer is packed: ``text``, ``list`` (Mistral's parts, thinking first),
+            ``reasoning`` (thoughts with a draft beside the answer), ``misfiled`` (the whole answer
+            as reasoning), ``thoughts`` (a draft among reasoning, and no answer).
     """
 
     latency_sec: float = 0.0
@@ -65,9 +70,12 @@ class Behaviour:
     status_from: int = 0
     hang_sec: float = 5.0
     retry_after: str = '0.05'
-    batch_polls: int = 1
-    batch_cut: bool = False
     echo_key: bool = False
+    retry_ms: int = 10
+    refuses_system: str | None = None
+    plain: bool = False
+    refusal_status: int = 400
+    form: str = 'text'
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -93,9 +101,6 @@ class LanguageModelServer:
         self.log: list[dict] = []
         self.lock = threading.Lock()
         self.random = random.Random(7)
-        self.files: dict[str, bytes] = {}
-        self.batches: dict[str, dict] = {}
-        self.lose_next_batch_reply = False
         self.in_flight = self.most_in_flight = 0
         self._http = QuietServer(('127.0.0.1', port), Handler)
         self._http.owner = self
@@ -191,6 +196,9 @@ class Handler(BaseHTTPRequestHandler):
     def error(self, status: int, message: str, headers=None, **details):
         if self.behaviour.echo_key:
             message += f' (you sent {self.headers.get("Authorization")})'
+        if self.behaviour.plain:
+            self.reply(status, message.encode(), headers)
+            return
         self.reply(status, {'error': {'message': message, 'type': 'error', **details}}, headers)
 
     def do_GET(self):
@@ -201,13 +209,6 @@ class Handler(BaseHTTPRequestHandler):
         elif path == '/log':
             with self.owner.lock:
                 self.reply(200, self.owner.log)
-        elif path == '/v1/batches':
-            batches = list(self.owner.batches.values())
-            self.reply(200, {'object': 'list', 'data': batches, 'has_more': False})
-        elif match := re.fullmatch(r'/v1/batches/(\w+)', path):
-            self.reply(200, self.poll_batch(match[1]))
-        elif match := re.fullmatch(r'/v1/files/(\w+)/content', path):
-            self.reply(200, self.owner.files[match[1]])
         else:
             self.error(404, f'no such path {path}')
 
@@ -222,10 +223,6 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == '/v1/chat/completions':
             with self.owner.counted():
                 self.chat(json.loads(content))
-        elif self.path == '/v1/files':
-            self.store_file(content)
-        elif self.path == '/v1/batches':
-            self.create_batch(json.loads(content))
         else:
             self.error(404, f'no such path {self.path}')
 
@@ -241,8 +238,9 @@ class Handler(BaseHTTPRequestHandler):
             self.owner.record(name, 'filtered', body, correction)
             self.error(400, 'The prompt was filtered', code='content_filter')
         elif refusal:
-            self.owner.record(name, '400', body, correction)
-            self.error(400, refusal['message'], param=refusal['param'])
+            status = self.behaviour.refusal_status
+            self.owner.record(name, str(status), body, correction)
+            self.error(status, refusal['message'], param=refusal['param'])
         elif fault:
             self.owner.record(name, fault, body, correction)
             self.fail(fault)
@@ -253,14 +251,15 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, completion)
 
     def fail(self, fault: str):
+        soon = {'Retry-After-Ms': str(self.behaviour.retry_ms)}
         if fault == '429':
-            self.error(429, 'Rate limit reached')
+            self.error(429, 'Rate limit reached', soon)
         elif fault == '429 retry-after':
             self.error(429, 'slow down', {'Retry-After': self.behaviour.retry_after})
         elif fault == '429 date':
             self.error(429, 'slow down', {'Retry-After': formatdate(time.time(), usegmt=True)})
         elif fault in ('500', '502', '503'):
-            self.reply(int(fault), b'<html>bad gateway</html>')
+            self.reply(int(fault), b'<html>bad gateway</html>', soon)
         elif fault == 'no json':
             self.reply(200, b'<html>welcome to this hotel network</html>')
         else:
@@ -275,75 +274,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def store_file(self, content: bytes):
-        head = f'Content-Type: {self.headers["Content-Type"]}\r\n\r\n'.encode()
-        message = email.message_from_bytes(head + content)
-        parts = {part.get_param('name', header='content-disposition'): part
-                 for part in message.get_payload()}  # fmt: skip
-        identifier = f'file{len(self.owner.files)}'
-        self.owner.files[identifier] = parts['file'].get_payload(decode=True)
-        size = len(self.owner.files[identifier])
-        self.reply(200, {
-            'id': identifier, 'object': 'file', 'bytes': size, 'created_at': 0,
-            'filename': 'requests.jsonl', 'purpose': 'batch', 'status': 'processed',
-        })  # fmt: skip
-
-    def create_batch(self, request: dict):
-        identifier = f'batch{len(self.owner.batches)}'
-        self.owner.batches[identifier] = {
-            'id': identifier, 'object': 'batch', 'endpoint': request['endpoint'], 'created_at': 0,
-            'input_file_id': request['input_file_id'], 'completion_window': '24h', 'polls': 0,
-            'status': 'validating', 'metadata': request.get('metadata'),
-        }  # fmt: skip
-        if self.owner.lose_next_batch_reply:
-            # Created, but the client never hears of it.
-            self.owner.lose_next_batch_reply = False
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        self.reply(200, self.owner.batches[identifier])
-
-    def poll_batch(self, identifier: str) -> dict:
-        batch = self.owner.batches[identifier]
-        batch['polls'] += 1
-        if batch['polls'] <= self.behaviour.batch_polls:
-            batch['status'] = 'in_progress'
-        elif batch['status'] != 'completed':
-            self.run_batch(batch)
-        return batch
-
-    def run_batch(self, batch: dict):
-        lines = self.owner.files[batch['input_file_id']].decode().splitlines()
-        good, bad = [], []
-        for number, request in enumerate(map(json.loads, lines)):
-            name, _, correction = read_prompt(request['body'])
-            refusal = find_refusal(request['body'], self.behaviour)
-            outcome, completion = complete(request['body'], self.behaviour)
-            self.owner.record(name, '400' if refusal else outcome, request['body'], correction)
-            response = {'status_code': 400 if refusal else 200,
-                        'body': {'error': refusal} if refusal else completion}  # fmt: skip
-            line = {'id': f'r{number}', 'custom_id': request['custom_id'], 'response': response,
-                    'error': None}  # fmt: skip
-            (bad if refusal else good).append(json.dumps(line))
-        if self.behaviour.batch_cut and good:
-            good[-1] = good[-1][:50]
-        for kind, results in (('output', good), ('error', bad)):
-            if results:
-                batch[f'{kind}_file_id'] = f'{kind}{batch["id"]}'
-                self.owner.files[f'{kind}{batch["id"]}'] = '\n'.join(results).encode()
-        total = {'total': len(lines), 'completed': len(good), 'failed': len(bad)}
-        batch.update(status='completed', request_counts=total)
-
 
 def read_prompt(body: dict) -> tuple[str, int, bool]:
     """Return the class asked for, how many descriptions, and whether this is a correction."""
-    prompt = body['messages'][1]['content']
-    name = re.search(r'Action: "(.*)"\n', prompt)[1]
-    num = int(re.search(r'exactly (\d+) spatial', prompt)[1])
-    return name, num, len(body['messages']) > 2
+    prompts = [message['content'] for message in body['messages'] if message['role'] == 'user']
+    name = re.search(r'^[A-Z][a-z ]+: "(.*)"\n', prompts[0], re.MULTILINE)[1]
+    num = int(re.search(r'exactly (\d+) spatial', prompts[0])[1])
+    return name, num, len(prompts) > 1
 
 
 def find_refusal(body: dict, behaviour: Behaviour) -> dict | None:
+    if behaviour.refuses_system and body['messages'][0]['role'] == 'system':
+        return {'message': behaviour.refuses_system, 'param': None, 'code': None}
     kind = (body.get('response_format') or {}).get('type')
     for param, message in behaviour.refused.items():
         if param in body or param == kind:
@@ -351,18 +293,30 @@ def find_refusal(body: dict, behaviour: Behaviour) -> dict | None:
     return None
 
 
+def packed(text: str, form: str) -> dict:
+    draft = 'A draft: {"spatial": ["a", "b"], "temporal": ["c", "d"]}, no.'
+    return {
+        'text': {'content': text},
+        'list': {'content': [{'type': 'thinking', 'thinking': [{'type': 'text', 'text': draft}]},
+                             *({'type': 'text', 'text': part} for part in (text[:9], text[9:]))]},
+        'reasoning': {'content': text, 'reasoning_content': draft},
+        'misfiled': {'content': None, 'reasoning_content': text},
+        'thoughts': {'content': '', 'reasoning': f'Let me see: {text}'},
+    }[form]  # fmt: skip
+
+
 def complete(body: dict, behaviour: Behaviour) -> tuple[str, dict]:
     """Return the outcome's name and the completion."""
     name, num, correction = read_prompt(body)
     kind = content_fault(name, correction, behaviour)
-    max_words = int(re.search(r'(\d+) for a temporal', body['messages'][1]['content'])[1])
+    max_words = int(re.search(r'(\d+) for a temporal', str(body['messages']))[1])
     text = spoil(kind, name, num, max_words)
     prompt_tokens = sum(len(message['content']) for message in body['messages']) // 4
     if behaviour.echo_key:
         text += f' {KEY_IN_ANSWERS}'
     return kind or 'good', {
         'id': 'chat', 'object': 'chat.completion', 'created': 0, 'model': body['model'],
-        'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text},
+        'choices': [{'index': 0, 'message': {'role': 'assistant', **packed(text, behaviour.form)},
                      'finish_reason': 'length' if kind == 'length' else 'stop'}],
         'usage': {'prompt_tokens': prompt_tokens, 'completion_tokens': len(text) // 4,
                   'total_tokens': prompt_tokens + len(text) // 4},

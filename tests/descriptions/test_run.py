@@ -52,16 +52,16 @@ def test_a_longer_label_list_asks_only_for_what_is_new(tool, server, labels):
 
 @pytest.mark.parametrize('kind', [*CONNECTION_FAULTS, 'mixed'])
 def test_every_connection_fault_is_overcome(tool, server, kind):
-    kinds = CONNECTION_FAULTS if kind == 'mixed' else (kind,)
-    server.behaviour.connection_faults = 0.3
-    server.behaviour.connection_kinds = kinds
+    mixed = kind == 'mixed'
+    server.behaviour.connection_faults = 0.3 if mixed else 0.0
+    server.behaviour.connection_kinds = CONNECTION_FAULTS if mixed else (kind,)
     server.behaviour.faults_left = 2
     # Short only where it must pass: on a busy machine good answers take their time, too.
     ran = tool('--timeout', '1' if kind in ('hang', 'mixed') else '30')
     assert ran.status == 0, ran.out + ran.err
     outcomes = server.outcomes()
     assert outcomes.count('good') >= 4
-    assert len(outcomes) >= 6
+    assert outcomes[:2] == [kind] * 2 or mixed
 
 
 @pytest.mark.parametrize('kind', CONTENT_FAULTS)
@@ -122,7 +122,7 @@ def test_one_class_can_be_asked_again(tool, server):
     assert server.outcomes('abseiling') == ['good', 'good']
     assert len(server.outcomes()) == 5
     ran = tool('--refresh', 'absailing')
-    assert ran.status == 1
+    assert ran.status == 2
     assert "did you mean 'abseiling'?" in ran.err
 
 
@@ -138,18 +138,20 @@ def test_tries_are_bounded(tool, server):
 @pytest.mark.parametrize(
     ('status', 'details', 'advice'),
     [
+        (402, {}, 'no credit left'),
         (401, {'code': 'invalid_api_key'}, 'check the key in the environment variable OPENAI_API_'),
         (403, {}, 'check the key'),
         (404, {'code': 'model_not_found'}, "check --model 'writer' .*the endpoint offers: writer"),
         (400, {'code': 'invalid_model', 'param': 'model'}, "check --model 'writer'"),
         (429, {'code': 'insufficient_quota'}, 'no credit left'),
-        (429, {'headers': {'Retry-After': '3600'}}, 'asks to come back in 3600 s'),
+        (429, {'headers': {'Retry-After': '3600'}}, r'asks to come back later .Retry-After: 3600'),
     ],
 )
 def test_hopeless_errors_stop_at_once(tool, server, status, details, advice):
     server.behaviour.status = {'status': status, 'message': 'No.', **details}
     ran = tool()
-    assert ran.status == 1
+    # What the user can set is wrong usage; what the endpoint lacks is not.
+    assert ran.status == (1 if status in (402, 429) else 2)
     assert server.outcomes() == [str(status)]
     assert 'error: ' in ran.err
     assert re.search(advice, ran.err)
@@ -161,7 +163,7 @@ def test_an_endpoint_that_fails_in_the_middle_keeps_what_it_gave(tool, server, t
     server.behaviour.status = {'status': status, 'message': 'No more.'}
     server.behaviour.status_from = 20
     ran = tool('--labels', 'hmdb51', '--retries', '1', '--concurrency', '4')
-    assert ran.status == 1
+    assert ran.status == (2 if status == 401 else 1)
     given = server.outcomes().count('good')
     assert 20 <= given < 25
     assert f'{given} of 51 classes have their descriptions' in ran.out
@@ -183,59 +185,18 @@ def test_a_content_filter_costs_only_its_class(tool, server):
 
 def test_nothing_listens(tool, tmp_path):
     url = 'http://127.0.0.1:9/v1'
-    ran = tool('--base-url', url, '--out', tmp_path / 'o.json', '--retries', '1')
-    assert ran.status == 1
+    ran = tool('--base-url', url, '--out', tmp_path / 'o.json')
+    assert ran.status == 2
     assert f'no connection to {url}' in ran.err
+    assert 'is the server running' in ran.err
+    # Long before ten retries have passed.
+    assert ran.out.startswith('3 requests (2 retries')
     assert not (tmp_path / 'o.json').exists()
-
-
-class TestDialects:
-    def test_an_endpoint_without_json_schema(self, tool, server, labels):
-        server.behaviour.refused = {'json_schema': 'response_format type is not supported'}
-        assert tool().status == 0
-        assert server.outcomes() == ['400'] + ['good'] * 4
-        assert server.log[-1]['body']['response_format'] == {'type': 'json_object'}
-        # What was found out is remembered.
-        labels.write_text('zorbing\nyoga\n', encoding='utf-8')
-        assert tool().status == 0
-        assert server.outcomes().count('400') == 1
-
-    def test_an_endpoint_without_json_mode(self, tool, server):
-        server.behaviour.refused = {'response_format': 'unknown field'}
-        assert tool().status == 0
-        assert server.outcomes() == ['400', '400'] + ['good'] * 4
-        assert 'response_format' not in server.log[-1]['body']
-
-    def test_an_endpoint_that_gives_no_reason(self, tool, server):
-        server.behaviour.refused = {'json_schema': 'Bad Request'}
-        assert tool().status == 0
-        assert server.outcomes() == ['400'] + ['good'] * 4
-
-    def test_a_model_that_refuses_temperature_and_max_tokens(self, tool, server):
-        server.behaviour.refused = {
-            'temperature': "Unsupported value: 'temperature' does not support 0.3",
-            'max_tokens': "Unsupported parameter: 'max_tokens' is not supported, use "
-            "'max_completion_tokens' instead.",
-        }
-        ran = tool('--temperature', '0.3')
-        assert ran.status == 0
-        assert server.outcomes() == ['400', '400'] + ['good'] * 4
-        body = server.log[-1]['body']
-        assert 'temperature' not in body and 'max_tokens' not in body
-        assert body['max_completion_tokens'] == 2048
-        assert body['response_format']['type'] == 'json_schema'
-
-    def test_what_is_sent_is_what_was_asked_for(self, tool, server):
-        assert tool('--temperature', '0', '--seed', '5', '--extra', '{"top_p": 0.5}').status == 0
-        body = server.log[0]['body']
-        assert (body['temperature'], body['seed'], body['top_p']) == (0, 5, 0.5)
-        schema = body['response_format']['json_schema']['schema']
-        assert schema['properties']['spatial']['minItems'] == 2
 
 
 def test_400_classes_with_faults_in_a_third_of_the_requests(tool, server, tmp_path):
     server.behaviour.connection_faults = 0.15
-    server.behaviour.content_faults = 0.15
+    server.behaviour.content_faults = 0.3
     server.behaviour.hang_sec = 4.0
     out = tmp_path / 'k400.json'
     options = ('--labels', 'kinetics400', '--out', out, '--concurrency', '32', '--timeout', '3')
@@ -246,7 +207,7 @@ def test_400_classes_with_faults_in_a_third_of_the_requests(tool, server, tmp_pa
     # More than one good answer only where the first came after the time-out.
     assert outcomes.count('good') >= 400
     assert set(outcomes) == {'good', *CONNECTION_FAULTS, *CONTENT_FAULTS}
-    assert 450 < len(outcomes) < 700
+    assert 550 < len(outcomes) < 800
 
 
 def test_concurrency_is_bounded_and_used(tool, server, tmp_path):
@@ -273,6 +234,18 @@ def test_an_interrupt_finishes_what_is_in_flight(server, tmp_path, number):
     assert f'{asked} of 400 classes have their descriptions' in stdout
     assert 'Traceback' not in stderr
     assert not out.exists()
+
+
+def test_an_interrupt_ends_the_retries(server, labels, tmp_path):
+    server.behaviour.status = {'status': 503, 'message': 'Later.'}
+    process = start_tool(server.url, labels, tmp_path / 'out.json', '--retries', '100')
+    while not server.outcomes():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr
+    assert 'run the same command to continue' in stdout
+    assert len(server.outcomes()) <= 2
 
 
 def test_progress_and_price_are_shown(tool):

@@ -104,6 +104,7 @@ def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path, settings, pa
     from projects.msta.adapters import build_adapter
     from projects.msta.engine.feature_cache import FeatureBatches, features_of
     from projects.msta.foundation import build_foundation
+    from projects.msta.models.frozen_features import frozen_features, pass_known_block
 
     arch = {
         'image_size': 16, 'patch_size': 8, 'width': 32, 'layers': 3, 'heads': 2, 'embed_dim': 24,
@@ -117,9 +118,8 @@ def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path, settings, pa
         for weight in adapter.parameters():  # also of those that begin with zeros
             torch.nn.init.normal_(weight, std=0.3)
         video = torch.randn(2, 3, 4, 16, 16)
-        first = adapter.first_video_block(model)
         with torch.no_grad():
-            state = model.visual.advance(video, first, adapter.reads_input)
+            state = frozen_features(model, adapter, video)
         views = features_of(state, 2)
         assert views.shape[1] == parts
         batches = FeatureBatches(_Frames(), state.layout, state.block)
@@ -129,7 +129,7 @@ def test_a_stored_view_is_bitwise_what_the_towers_compute(tmp_path, settings, pa
             store.write(tmp_path / 'a.mp4', views)
             read = [store.read(tmp_path / 'a.mp4', view) for view in (0, 1)]
             kept = batches({'features': read, 'data_samples': []})['inputs']
-            found = adapter.encode_video(model, kept)
+            found = adapter.encode_video(model, pass_known_block(model, adapter, kept))
             expected = adapter.encode_video(model, video)
             assert (found - expected).abs().max() <= tolerance * expected.abs().max()
 
@@ -163,3 +163,19 @@ def test_an_unreadable_video_gives_way_to_another(experiment, tmp_path):
     (broken.folder / 'videos' / 'clip 3.mp4').write_bytes(b'no video')
     train(broken.random, tmp_path / 'run', tmp_path / 'x', views=1)
     assert len(files_of(tmp_path / 'x')) == 7
+
+
+def test_swapped_colours_are_other_features():
+    from types import SimpleNamespace
+
+    from projects.msta.engine import FeatureCacheHook
+
+    dataset = {'pipeline': [{'type': 'MSTADecordInit'}]}
+    runner = SimpleNamespace(cfg={'train_dataloader': {'dataset': dataset}}, seed=0)
+    facts = []
+    for to_rgb in (False, True):
+        pixels = SimpleNamespace(mean=torch.zeros(3), std=torch.ones(3), to_rgb=to_rgb)
+        backbone = SimpleNamespace(fingerprint='x')
+        model = SimpleNamespace(data_preprocessor=pixels, backbone=backbone)
+        facts.append(FeatureCacheHook()._facts(runner, model, 1))
+    assert facts[0] != facts[1]

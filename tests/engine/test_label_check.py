@@ -1,10 +1,12 @@
 """Labels that do not fit the class list stop a run before the first iteration."""
 
+from types import SimpleNamespace
+
 import pytest
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.runner import Runner
 
-from projects.msta.engine.label_check import check_dataset_labels
+from projects.msta.engine.label_check import check_class_folders, check_dataset_labels
 from projects.msta.labels import LabelError
 from tests.engine.toy_run import Points, make_config
 
@@ -59,3 +61,48 @@ def test_a_model_without_a_class_list_is_left_alone(tmp_path):
     del runner.model.labels
     runner.train()
     assert runner.epoch == 1
+
+
+class Clips(Points):
+    """Videos in class folders, as MSTAVideoDataset tells them."""
+
+    def __init__(self, paths: list[str], labels: list[int]) -> None:
+        self.paths, self.own = paths, labels
+        super().__init__(len(paths), 'clips.txt')
+
+    def load_data_list(self):
+        pairs = zip(self.paths, self.own, strict=True)
+        return [dict(x=0.0, label=label, name=path, filename=path) for path, label in pairs]
+
+
+def test_a_class_list_in_another_order_than_the_folders_is_refused():
+    paths = ['push/a.mp4', 'push/b.mp4', 'pull/c.mp4']
+    assert check_class_folders(Clips(paths, [0, 0, 1]), ['push', 'pull']) == []
+    with pytest.raises(LabelError, match=r'clips\.txt: 3 of 3 videos lie in the folder of another'):
+        check_class_folders(Clips(paths, [0, 0, 1]), ['pull', 'push'])
+    # One video that lies wrong is no reason to stop.
+    (warning,) = check_class_folders(Clips(paths, [0, 1, 1]), ['push', 'pull'])
+    assert 'clips.txt: 1 of 3 videos' in warning and 'push/b.mp4' in warning
+    assert check_class_folders(Clips(['x/1.mp4'], [0]), ['push', 'pull']) == []
+
+
+def test_a_single_class_and_a_loss_without_descriptions_are_said(tmp_path, capsys):
+    cfg = make_config(tmp_path, epochs=1, model=dict(labels=['only']))
+    cfg.train_dataloader.dataset.size = cfg.val_dataloader.dataset.size = 1
+    cfg.log_level = 'WARNING'
+    runner = Runner.from_cfg(cfg)
+    runner.model.descriptions = None
+    runner.model.cls_head = SimpleNamespace(alpha=1.0, targets=('spatial', 'temporal'))
+    runner.train()
+    said = capsys.readouterr().out
+    assert "the only class is 'only'" in said
+    assert 'model.descriptions is None: the consistency loss, alpha=1' in said
+
+
+def test_what_is_as_it_should_be_is_not_warned_of(tmp_path, capsys):
+    runner = Runner.from_cfg(make_config(tmp_path, epochs=1, log_level='WARNING'))
+    runner.model.descriptions = None
+    runner.model.cls_head = SimpleNamespace(alpha=1.0, targets=('template',))
+    runner.train()
+    said = capsys.readouterr().out
+    assert 'only class' not in said and 'descriptions' not in said

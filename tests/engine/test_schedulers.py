@@ -122,3 +122,16 @@ def test_no_warmup_starts_at_the_full_rate():
 def test_lengths_that_make_no_sense_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         WarmupUnshiftedCosineLR(make_wrapper(1e-3), **arguments)
+
+
+def test_the_lagged_rate_is_that_of_the_iteration_before():
+    """As a loop gives it that sets the rate of step ``t`` after the optimizer's step ``t``."""
+    wrapper = make_wrapper(0.1)
+    config = dict(type='LaggedWarmupUnshiftedCosineLR', warmup=2, end=5, convert_to_iter_based=True)
+    defaults = dict(optimizer=wrapper, epoch_length=3)
+    scheduler = PARAM_SCHEDULERS.build(config, default_args=defaults)
+    used = []
+    for _ in range(15):
+        used.append(wrapper.param_groups[0]['lr'])
+        step(wrapper, scheduler)
+    assert used == pytest.approx([0.0, *(law(0.1, t, 6, 15) for t in range(14))])

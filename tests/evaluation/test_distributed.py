@@ -22,7 +22,7 @@ from mmengine.runner import Runner
 root, rank, port = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 dist.init_process_group('gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
 pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),

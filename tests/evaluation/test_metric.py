@@ -87,6 +87,15 @@ def test_scores_that_are_not_finite_are_wrong():
     assert values['acc/top1'] == pytest.approx(0.5)
 
 
+def test_scores_that_are_not_finite_are_no_answer_in_the_table(tmp_path):
+    out = tmp_path / 'report.json'
+    samples = [sample([0.0, float('nan'), 0.0], 1), sample([0.0, 1.0, 0.0], 1)]
+    values = evaluate(samples, out_file=str(out))
+    report = json.loads(out.read_text())
+    assert values['acc/top1'] == report['per_class'][1]['accuracy'] == pytest.approx(0.5)
+    assert report['confusion'] == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
 def test_report_file(tmp_path):
     out = tmp_path / 'deep' / 'report.json'
     samples = [

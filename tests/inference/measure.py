@@ -23,10 +23,10 @@ from projects.msta import compat
 
 compat.apply()
 
-from benchmarks.timing import resident_mib  # noqa: E402
 from projects.msta.apis import MSTAInferencer  # noqa: E402
 from projects.msta.datasets.shapes.classes import BASE_ACTIONS  # noqa: E402
 from projects.msta.datasets.shapes.folder import Clip, Recipe, write_video  # noqa: E402
+from projects.msta.evaluation.timing import resident_mib  # noqa: E402
 from projects.msta.foundation import build_foundation, save_foundation  # noqa: E402
 from projects.msta.inference.export import export_model  # noqa: E402
 from projects.msta.inference.inferencer import batched  # noqa: E402
@@ -184,7 +184,7 @@ def measure_export(folder, given):
 
 
 def measure_readers(folder, given):
-    """The same whole video as one window of a stream (OpenCV) and as a file (decord)."""
+    """The same whole video as one window and as a file."""
     differences = []
     with MSTAInferencer(device='cpu') as made:
         for path in videos_of(folder, given):
@@ -197,7 +197,7 @@ def measure_readers(folder, given):
             scores = np.zeros(len(order))
             scores[[order[label] for label in cell.labels]] = cell.probabilities
             differences.append(float(np.abs(scores - result.scores).max()))
-    print(f'readers: {len(differences)} videos, probabilities by OpenCV and decord differ by '
+    print(f'readers: {len(differences)} videos, files and single windows differ by '
           f'{np.median(differences):.1e} (median), {max(differences):.1e} at most')  # fmt: skip
 
 

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from projects.msta.apis import MSTAInferencer
-from projects.msta.inference.export import export_model
+from projects.msta.inference.export import export_model, resize_rule
 from projects.msta.inference.export_graphs import ExportError, make_graphs, require_onnx
+from projects.msta.inference.loading import VideoLoader
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = 'pip install -r requirements/export.txt'
@@ -77,8 +78,32 @@ def test_any_labels_go_through_the_text_graph(exported):
     np.testing.assert_allclose(embeds[3], np.load(folder / 'classes.npy')[1], atol=1e-4)
 
 
-def test_the_documented_program_runs_without_torch(exported, tiny, tmp_path):
+SQUASH = [
+    dict(type='MSTAVideoInit'),
+    dict(type='UniformSample', clip_len=4, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(16, 16), keep_ratio=False, interpolation='bicubic'),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+
+
+@pytest.mark.parametrize('views', ['its own', 'squashed'])
+def test_the_documented_program_answers_as_the_tool_does(exported, tiny, tmp_path, views):
+    """Without torch, whichever way the frames of the model come to their size."""
     folder, _, made = exported
+    if views == 'squashed':
+        loader, pipeline = made.loader, made.pipeline
+        made.loader, made.pipeline = VideoLoader(SQUASH), SQUASH
+        try:
+            export_model(made, tmp_path / 'out')
+            (result,) = made(str(tiny / 'videos' / 'clip 4.mp4'))
+        finally:
+            made.loader.close()
+            made.loader, made.pipeline = loader, pipeline
+        folder = tmp_path / 'out'
+    else:
+        (result,) = made(str(tiny / 'videos' / 'clip 4.mp4'))
     page = (ROOT / 'docs' / 'deploy.md').read_text(encoding='utf-8')
     (program,) = re.findall(r'```python\n(.*?)```', page, re.S)
     (tmp_path / 'program.py').write_text(program, encoding='utf-8')
@@ -88,11 +113,34 @@ def test_the_documented_program_runs_without_torch(exported, tiny, tmp_path):
     command = [sys.executable, '-c', code, tmp_path / 'program.py', folder, video, *made.labels]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
-    (result,) = made(str(video))
     rows = [line.split(' ', 2) for line in done.stdout.splitlines()]
     assert [row[2] for row in rows] == result.labels
     np.testing.assert_allclose([float(row[0]) for row in rows], result.probabilities, atol=2e-3)
     np.testing.assert_allclose([float(row[1]) for row in rows], result.cosines, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ('step', 'size', 'expected'),
+    [
+        (dict(scale=(-1, 256)), 224, {'short_side': 256, 'long_side': None}),
+        (dict(scale=(340, 256)), 224, {'short_side': 256, 'long_side': 340}),
+        (dict(scale=(-1, 256)), 112, {'short_side': 128, 'long_side': None}),
+        (dict(scale=(224, 224), keep_ratio=False), 224, {'width': 224, 'height': 224}),
+    ],
+)
+def test_facts_say_how_frames_are_resized(step, size, expected):
+    rule = resize_rule([dict(type='Resize', **step), dict(type='CenterCrop', crop_size=224)], size)
+    kept = rule.pop('keep_ratio')
+    assert kept is step.get('keep_ratio', True)
+    assert rule == {**expected, 'interpolation': 'INTER_LINEAR'}
+
+
+def test_several_views_are_said(exported, tiny, tmp_path):
+    with (
+        MSTAInferencer(tiny / 'config.py', tiny / 'adapters.pth', device='cpu') as made,
+        pytest.warns(UserWarning, match='averages 6 views'),
+    ):
+        export_model(made, tmp_path / 'out', onnx=False, torch_export=True)
 
 
 def test_torch_export_reads_back(exported):
@@ -107,8 +155,14 @@ def test_torch_export_reads_back(exported):
 
 def test_facts_say_how_to_prepare_frames(exported):
     facts = json.loads((exported[0] / 'meta.json').read_text())
-    assert (facts['num_frames'], facts['image_size'], facts['short_side']) == (4, 16, 18)
-    assert facts['labels'] == exported[2].labels and facts['logit_scale'] == 100
+    assert (facts['num_frames'], facts['image_size']) == (4, 16)
+    assert facts['resize'] == {
+        'keep_ratio': True,
+        'short_side': 18,
+        'long_side': None,
+        'interpolation': 'INTER_LINEAR',
+    }
+    assert facts['labels'] == exported[2].labels and facts['logit_scale'] == 20
 
 
 def test_nothing_is_overwritten_or_left_half(exported, tmp_path):

@@ -1,10 +1,11 @@
 """The inferencer on real files: what it accepts, what it returns, and what it says of failures."""
 
+import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import decord
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from projects.msta.apis import MSTAInferencer, Rejection
 from projects.msta.labels import LabelError
 from projects.msta.models import CheckpointError
 from projects.msta.training.config import ConfigError
+from tests.kinds import decode_in_order
 from tests.models.conftest import LABELS
 from tests.videos import ODD_FILES
 
@@ -30,7 +32,7 @@ def videos(tiny):
 
 
 def frames_of(path):
-    return decord.VideoReader(path).get_batch(range(len(decord.VideoReader(path)))).asnumpy()
+    return np.stack(decode_in_order(path))
 
 
 def test_scores_equal_those_of_the_test_tool(tiny, inferencer, tmp_path):
@@ -65,6 +67,15 @@ def test_frames_in_memory_score_as_their_file(tiny, inferencer):
     np.testing.assert_allclose(array.scores, file.scores, atol=1e-6)
     np.testing.assert_allclose(tensor.scores, file.scores, atol=1e-6)
     assert (array.video, tensor.video) == ('array 0', 'array 1')
+
+
+def test_an_open_file_is_its_path(tiny, inferencer):
+    (path,) = videos(tiny)[:1]
+    with Path(path).open('rb') as file:
+        (opened,) = inferencer(file)
+    np.testing.assert_array_equal(opened.scores, inferencer(path)[0].scores)
+    (nameless,) = inferencer(io.BytesIO(b'...'))
+    assert 'without a name' in nameless.error
 
 
 def test_batching_does_not_matter(tiny, inferencer):
@@ -113,7 +124,7 @@ def test_labels_change_and_return_without_being_encoded_again(tiny, inferencer, 
     inferencer.set_labels(['a', 'b'])
     (two,) = inferencer(videos(tiny)[0])
     assert sorted(two.labels) == ['a', 'b']
-    monkeypatch.setattr(inferencer.encoder, 'texts', None)
+    monkeypatch.setattr(inferencer.model.backbone, 'encode_text', None)
     inferencer.set_labels(LABELS)
     np.testing.assert_array_equal(inferencer(videos(tiny)[0])[0].scores, before.scores)
 
@@ -201,7 +212,7 @@ def test_a_foundation_alone_recognises_without_training(tiny):
 
 
 def test_bad_requests_are_explained(tiny, inferencer, tmp_path):
-    with pytest.raises(ConfigError, match='presets are msta_vitb16_k400'):
+    with pytest.raises(FileNotFoundError, match=r'there is .*msta_vitb16_k400'):
         MSTAInferencer('msta_vit_b16_k400')
     with pytest.raises(ConfigError, match='no labels'):
         MSTAInferencer(tiny / 'foundation.safetensors')
@@ -214,3 +225,56 @@ def test_bad_requests_are_explained(tiny, inferencer, tmp_path):
         MSTAInferencer(tiny / 'config.py', device='cuda:77')
     with pytest.raises(ValueError, match='topk'):
         inferencer(videos(tiny), topk=0)
+
+
+def test_the_old_name_of_config_works_and_says_so(tiny):
+    with (
+        pytest.warns(DeprecationWarning, match='called config now'),
+        MSTAInferencer(config_or_preset=tiny / 'config.py', checkpoint=tiny / 'adapters.pth') as m,
+    ):
+        assert m.labels == LABELS
+    with (
+        pytest.warns(DeprecationWarning, match='config'),
+        pytest.raises(TypeError, match='one argument'),
+    ):
+        MSTAInferencer(tiny / 'config.py', config_or_preset=tiny / 'config.py')
+
+
+def test_labels_are_the_same_wherever_they_are_asked_for(inferencer):
+    inferencer.set_labels(['chess', 'poker'])
+    assert inferencer.labels == inferencer.model.labels == ['chess', 'poker']
+    assert inferencer.classes.shape[0] == 2
+
+
+def test_a_checkpoint_knows_its_labels_prompt_scale_and_views(tiny, tmp_path):
+    """Alone with its foundation it answers as with the config that it was trained with."""
+    video = videos(tiny)[1]
+    config = (tiny / 'config.py').read_text().replace('labels=[', "template='watch {}.', labels=[")
+    (tmp_path / 'config.py').write_text(config)
+    with MSTAInferencer(tmp_path / 'config.py', tiny / 'adapters.pth') as made:
+        (expected,) = made(video)
+        made.model.test_pipeline = made.pipeline
+        torch.save({'state_dict': made.model.state_dict()}, tmp_path / 'knows.pth')
+    foundation = tiny / 'foundation.safetensors'
+    with MSTAInferencer(checkpoint=tmp_path / 'knows.pth', foundation=foundation) as made:
+        assert (made.labels, made.templates) == (LABELS, ['watch {}.'])
+        (found,) = made(video)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+        np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
+    with MSTAInferencer(
+        checkpoint=tmp_path / 'knows.pth', labels=['a', 'b'], foundation=foundation
+    ) as made:
+        assert made.labels == ['a', 'b'] and made.templates == ['watch {}.']
+
+
+def test_the_loop_of_the_documentation_survives_an_unreadable_video(
+    tiny, inferencer, monkeypatch, capsys
+):
+    page = (ROOT / 'docs' / 'inference.md').read_text(encoding='utf-8')
+    (program,) = re.findall(r'```python\n(.*?)```', page, re.S)
+    monkeypatch.setattr('projects.msta.apis.MSTAInferencer', lambda *a, **k: inferencer)
+    monkeypatch.chdir(tiny)  # clip.mp4 is not there
+    exec(compile(program, 'docs/inference.md', 'exec'), {'frames': frames_of(videos(tiny)[0])})
+    out = capsys.readouterr().out.splitlines()
+    assert 'clip.mp4' in out[0] and 'file not found' in out[0]
+    assert 'array 0' in out[1] and out[1].endswith('None')

@@ -4,8 +4,7 @@ import cv2
 import pytest
 import torch
 
-from projects.msta.commands.visualize import adapter_norms
-from projects.msta.inference.attention import cls_attention
+from projects.msta.inference.probes import adapter_norms, cls_attention
 from projects.msta.inference.sources import Source
 
 

@@ -1,5 +1,7 @@
 """A tiny recognizer, built through MMAction2's registry."""
 
+import json
+
 import pytest
 import torch
 
@@ -55,3 +57,15 @@ def batch():
         'inputs': inputs,
         'data_samples': [ActionDataSample().set_gt_label(label) for label in (3, 1)],
     }
+
+
+@pytest.fixture
+def descriptions(tmp_path):
+    """The published two-file form."""
+    pair = []
+    for letter in 'st':
+        path = tmp_path / f'2_{letter}_description.json'
+        entries = {str(i): [f'{letter} one {n}', f'{letter} two {n}'] for i, n in enumerate(LABELS)}
+        path.write_text(json.dumps(entries))
+        pair.append(str(path))
+    return pair

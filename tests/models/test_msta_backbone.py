@@ -1,5 +1,6 @@
 """Weights in and out: what a checkpoint holds, and what is refused."""
 
+import copy
 import json
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 
 from projects.msta.foundation import FoundationError, build_foundation, save_foundation
-from projects.msta.models import CheckpointError
+from projects.msta.models import CheckpointError, belonging
 from tests.models.conftest import ARCH
 
 
@@ -19,11 +20,13 @@ def test_a_checkpoint_holds_the_adapters_and_their_foundations_name(build):
     model = build()
     state = model.state_dict()
     extra = state.pop('backbone._extra_state')
+    assert json.loads(bytes(state.pop('_extra_state').tolist()))['labels'] == model.labels
     assert set(state) == {f'backbone.adapter.{name}' for name in adapter_of(model)}
     facts = json.loads(bytes(extra.tolist()))
     assert facts['fingerprint'] == model.backbone.fingerprint
     assert facts['adapter']['dim'] == 8
-    assert set(get_state_dict(model)) == {*state, 'backbone._extra_state'}  # MMEngine's own way
+    carried = {'backbone._extra_state', '_extra_state'}
+    assert set(get_state_dict(model)) == {*state, *carried}  # MMEngine's own way
 
 
 @pytest.mark.parametrize('load', ['torch', 'mmengine'])
@@ -123,3 +126,54 @@ def test_weights_of_another_architecture_are_named(build, tmp_path):
         model.init_weights()
     with pytest.raises(FoundationError, match='its keys: type, arch, checkpoint'):
         build(backbone={'foundation': {'type': 'ViCLIP'}})
+
+
+def test_the_sign_of_zeros_does_not_matter_and_files_that_hashed_it_still_load(build):
+    model = build()
+    weight = model.backbone.foundation.visual.conv1.weight
+    with torch.no_grad():
+        weight.view(-1)[:5] = -0.0
+        weight.view(-1)[5] = 0.0
+    state = model.state_dict()
+    old = model.backbone.foundation.fingerprint(signed_zeros=True)
+    assert old != model.backbone.fingerprint
+    facts = json.loads(bytes(state['backbone._extra_state'].tolist()))
+    facts['fingerprint'] = old
+    extra = torch.tensor(list(json.dumps(facts).encode()), dtype=torch.uint8)
+    model.load_state_dict({**state, 'backbone._extra_state': extra})
+    with torch.no_grad():
+        weight.abs_()  # -0.0 -> 0.0, and other values too
+    model.backbone._fingerprint = None
+    with pytest.raises(CheckpointError, match='trained on another foundation'):
+        model.load_state_dict(state)
+    with torch.no_grad():
+        weight.view(-1)[6:] = 0.0
+    positive = model.backbone.foundation.fingerprint()
+    with torch.no_grad():
+        weight.view(-1)[:7] = -0.0
+    assert model.backbone.foundation.fingerprint() == positive
+
+
+def test_a_copy_made_before_the_weights_are_read_has_them(build, tmp_path):
+    path = tmp_path / 'weights.safetensors'
+    stored = build_foundation({'type': 'ViCLIP', 'arch': ARCH})
+    save_foundation(stored, path, torch.float32)
+    model = build(
+        backbone={'foundation': {'type': 'ViCLIP', 'arch': ARCH, 'checkpoint': str(path)}}
+    )
+    other = copy.deepcopy(model)
+    assert other.backbone.foundation.fingerprint() == stored.fingerprint()
+    own = dict(model.backbone.named_parameters())
+    for name, parameter in other.backbone.named_parameters():
+        assert parameter is not own[name] and torch.equal(parameter, own[name])
+
+
+def test_options_that_no_shape_shows_are_named_when_they_differ(build, monkeypatch):
+    said = []
+    monkeypatch.setattr(belonging, 'print_log', lambda text, **_: said.append(text))
+    adapter = build().backbone.adapter_cfg
+    state = build().state_dict()
+    build(backbone={'adapter': {**adapter, 'input': 'ln_1'}}).load_state_dict(state)
+    assert not said  # the default, spelt out
+    build(backbone={'adapter': {**adapter, 'scale': 0.2, 'input': 'raw'}}).load_state_dict(state)
+    assert "input='ln_1' in the checkpoint, 'raw' here; scale=0.1 in the checkpoint" in said[0]

@@ -1,7 +1,5 @@
 """The recognizer as MMAction2 uses it, and what training does and does not change."""
 
-import json
-
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -18,18 +16,6 @@ def step(model, batch, steps=3, lr=1e-2):
     wrapper = OptimWrapper(torch.optim.AdamW(trained, lr=lr))
     model.train()
     return [model.train_step(batch, wrapper) for _ in range(steps)]
-
-
-@pytest.fixture
-def descriptions(tmp_path):
-    """The published two-file form."""
-    pair = []
-    for letter in 'st':
-        path = tmp_path / f'2_{letter}_description.json'
-        entries = {str(i): [f'{letter} one {n}', f'{letter} two {n}'] for i, n in enumerate(LABELS)}
-        path.write_text(json.dumps(entries))
-        pair.append(str(path))
-    return pair
 
 
 def test_train_step_lowers_the_loss_and_leaves_the_frozen_part_alone(build, batch, descriptions):
@@ -112,7 +98,7 @@ def test_many_classes_go_through_in_groups(build, monkeypatch):
     expected = whole.encode_classes()
     monkeypatch.setattr(msta_backbone, 'TEXTS_AT_ONCE', 2)
     found = parts.encode_classes()
-    assert [len(group.eot) for group in parts._class_state()] == [2, 2, 1]
+    assert [len(group.eot) for group in parts.classes.states()[0]] == [2, 2, 1]
     assert torch.allclose(found, expected, atol=1e-10)
     for a, b in zip(
         torch.autograd.grad(found.square().sum(), parameters[1]),

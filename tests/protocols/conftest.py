@@ -32,7 +32,7 @@ model = dict(
     descriptions='{folder}/descriptions.json',
 )
 train_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),
@@ -40,7 +40,7 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=4, num_clips=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(16, 16), keep_ratio=False),
@@ -100,7 +100,8 @@ def world(tmp_path_factory) -> World:
 
     from projects.msta.datasets.lists.annotations import Video, write_annotations, write_lines
     from projects.msta.datasets.shapes.classes import BASE_ACTIONS, NOVEL_ACTIONS
-    from projects.msta.datasets.shapes.folder import Clip, Recipe, describe, write_video
+    from projects.msta.datasets.shapes.contents import Clip, Recipe, describe_actions
+    from projects.msta.datasets.shapes.folder import write_video
     from projects.msta.descriptions import write_descriptions
     from projects.msta.foundation import build_foundation, save_foundation
 
@@ -121,7 +122,7 @@ def world(tmp_path_factory) -> World:
 
     for half, suffix in (('base', '_base'), ('novel', '_novel'), ('all', '')):
         write_lines(folder / f'labels{suffix}.txt', [action.name for action in halves[half]])
-    write_descriptions(folder / 'descriptions.json', describe(halves['all']))
+    write_descriptions(folder / 'descriptions.json', describe_actions(halves['all']))
     for seed in (1, 2):
         numbers = range(seed, seed + 2)
         write_list(f'base_train_16shot_seed{seed}.txt', 'base', 'target', 'train', numbers)

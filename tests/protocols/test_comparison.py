@@ -10,12 +10,13 @@ from projects.msta import compat
 
 compat.apply()
 
+from projects.msta.commands import compare_methods, run_protocol  # noqa: E402
+from projects.msta.paths import CONFIGS  # noqa: E402
 from projects.msta.protocols import methods, search  # noqa: E402
 from projects.msta.protocols.comparison import pareto_front  # noqa: E402
-from projects.msta.protocols.definitions import CONFIGS, ProtocolError  # noqa: E402
+from projects.msta.protocols.definitions import ProtocolError  # noqa: E402
 from projects.msta.training.config import read_config  # noqa: E402
 from tests.protocols.conftest import read_report  # noqa: E402
-from tools import compare_methods, run_protocol  # noqa: E402
 
 TINY = CONFIGS / 'msta_tiny_shapes.py'
 B16 = CONFIGS / 'msta_vitb16_k400.py'
@@ -135,7 +136,9 @@ def test_wrong_arguments_are_one_line_and_leave_nothing(world, tmp_path, capsys,
 
 def test_method_without_a_name_is_wrong_usage(world, tmp_path, capsys):
     with pytest.raises(SystemExit, match='2'):
-        compare_methods.parse_args(world.arguments('base2novel', tmp_path, '--add', 'model.x=1'))
+        compare_methods.build_parser().parse_args(
+            world.arguments('base2novel', tmp_path, '--add', 'model.x=1')
+        )
     assert 'a name comes first' in capsys.readouterr().err
 
 

@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from projects.msta.commands import make_splits, run_protocol
+from projects.msta.commands.protocol_arguments import make_request
 from projects.msta.datasets.lists.annotations import write_lines
 from projects.msta.datasets.lists.published import PUBLISHED
-from projects.msta.datasets.shapes.folder import Recipe, text_names
+from projects.msta.datasets.shapes.contents import Recipe, text_names
 from projects.msta.labels import read_labels
 from projects.msta.protocols.definitions import (
     CLASS_COUNTS,
     DATASETS,
-    DEFAULT_SHOTS,
-    MODELS,
     PROTOCOLS,
+    ProtocolError,
     cells,
-    find_configs,
 )
-from tools import run_protocol
-from tools.data import make_splits
+from projects.msta.protocols.manifest import class_names
+from projects.msta.protocols.plan import make_plan
 
 SEEDS = (1, 2, 3)
 
 
 def lists_of(protocol: str, dataset: str, published: bool = False):
     """Every list a protocol names, with its labels."""
-    for cell in cells(protocol, dataset, SEEDS, DEFAULT_SHOTS, published):
+    for cell in cells(protocol, dataset, SEEDS, published=published):
         yield cell.train
         yield from cell.tests.values()
 
@@ -78,21 +78,31 @@ def test_own_lists_are_those_that_make_splits_writes(tmp_path):
     assert tuple(counts) == CLASS_COUNTS['hmdb51']
 
 
-def test_every_cell_has_a_config():
-    for protocol in PROTOCOLS:
-        for dataset in DATASETS[protocol]:
-            models = ['viclip-tiny'] if dataset == 'shapes' else ['viclip-b16', 'clip-b16']
-            for model in models:
-                assert model in MODELS
-                for shots in DEFAULT_SHOTS if protocol == 'few_shot' else (None,):
-                    train, test = find_configs(protocol, dataset, model, shots)
-                    assert train.is_file() and test.is_file()
-
-
 def test_seeds_and_shots_draw_other_lists():
     drawn = [cell.train.videos for cell in cells('few_shot', 'ucf101', SEEDS)]
     assert len(set(drawn)) == len(drawn) == 12
     assert len({cell.name for cell in cells('few_shot', 'ucf101', SEEDS)}) == 12
+
+
+def test_shots_are_those_asked_for_where_there_are_shots():
+    (cell,) = cells('base2novel', 'hmdb51', (1,), (8,))
+    assert cell.train.videos == 'base_train_8shot_seed1.txt' and cell.name == '8shot_seed1'
+    assert [cell.shots for cell in cells('base2novel', 'hmdb51', (1,))] == [16]
+
+
+@pytest.mark.parametrize(
+    ('protocol', 'dataset', 'shots', 'published', 'said'),
+    [
+        ('supervised', 'kinetics400', (8,), False, 'trains on all videos'),
+        ('zero_shot', 'hmdb51', (8,), False, 'trains on all videos'),
+        ('base2novel', 'hmdb51', (4, 8), False, 'one number of shots'),
+        ('base2novel', 'hmdb51', (8,), True, 'of other than 16 shots'),
+        ('few_shot', 'shapes', (8,), True, 'of the Shapes world'),
+    ],
+)
+def test_what_would_be_ignored_is_refused(protocol, dataset, shots, published, said):
+    with pytest.raises(ProtocolError, match=said):
+        cells(protocol, dataset, (1,), shots, published)
 
 
 @pytest.fixture
@@ -138,14 +148,59 @@ def test_missing_weights_are_explained(world, tmp_path, capsys):
     assert 'foundation weights not found' in said and 'none.pth' in said
 
 
+def planned(world, folder: Path, tmp_path: Path, protocol: str, *more: str):
+    """The plan that arguments lead to."""
+    arguments = world.arguments(protocol, tmp_path / 'out', '--seeds', 1, *more)
+    if folder != world.folder:
+        arguments += ['--data', str(folder)]
+    args = run_protocol.build_parser().parse_args(arguments)
+    return make_plan(make_request(args))
+
+
+def test_classes_of_a_data_folder_are_taken(world, changed, tmp_path):
+    """Its own labels.txt, or --labels, in the place of a shipped list or the config's."""
+    names = [f'class {number}' for number in range(8)]
+    write_lines(changed / 'labels.txt', names)
+    more = ('--dataset', 'hmdb51', '--shots', '2')
+    (run,) = planned(world, changed, tmp_path, 'few_shot', *more).runs
+    assert class_names(run.config) == names == class_names(run.tests[0].config)
+    (run,) = planned(world, world.folder, tmp_path, 'few_shot', *more).runs
+    assert class_names(run.config) == read_labels('hmdb51')
+    named = ('--labels', str(changed / 'labels.txt'))
+    (run,) = planned(world, world.folder, tmp_path, 'few_shot', *more, *named).runs
+    assert class_names(run.config) == names
+    # Halves come with lists of their own.
+    (run,) = planned(world, changed, tmp_path, 'base2novel', *named).runs
+    assert len(class_names(run.config)) == 4
+
+
+def test_number_of_descriptions_is_that_of_the_recipe(world, tmp_path, capsys):
+    said = refused(
+        world, world.folder, tmp_path, capsys, '--cfg-options', 'model.num_descriptions=3'
+    )
+    assert 'has 2 descriptions of a kind per class, num_descriptions is 3' in said
+    unused = ['--dry-run', '--seeds', '1', '--cfg-options']
+    arguments = world.arguments('base2novel', tmp_path / 'out', *unused)
+    assert run_protocol.main([*arguments, 'model.num_descriptions=1']) == 0
+    assert 'the first 1 are used' in capsys.readouterr().out
+    assert run_protocol.main([*arguments, 'model.cls_head.alpha=0']) == 0
+    assert 'the consistency loss is off' in capsys.readouterr().out
+
+
+def test_model_beside_a_config_is_refused(world, tmp_path, capsys):
+    said = refused(world, world.folder, tmp_path, capsys, '--model', 'clip-b16')
+    assert '--model clip-b16 has no effect' in said
+
+
 def test_protocol_without_configs_for_a_data_set_is_refused(capsys):
     assert run_protocol.main(['supervised', '--dataset', 'ucf101']) == 2
     assert 'kinetics400, shapes' in capsys.readouterr().err
 
 
-def test_arguments_are_read_without_torch():
-    code = 'import sys; from tools import run_protocol; run_protocol.parse_args(sys.argv[1:]);'
-    code += 'from projects.msta.commands import run_protocol; assert "torch" not in sys.modules'
-    root = Path(run_protocol.__file__).resolve().parents[1]
+def test_arguments_are_read_without_torch_and_mmengine():
+    code = 'import sys; from projects.msta.commands import run_protocol, compare_methods;'
+    code += 'run_protocol.build_parser().parse_args(sys.argv[1:]);'
+    code += 'assert not {"torch", "mmengine"} & sys.modules.keys()'
+    root = Path(run_protocol.__file__).resolve().parents[3]
     arguments = ['supervised', '--dataset', 'shapes']
     subprocess.run([sys.executable, '-c', code, *arguments], cwd=root, check=True)

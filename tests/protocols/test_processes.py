@@ -55,5 +55,5 @@ def test_hash_is_of_the_content_not_of_its_form():
 )
 def test_views_are_counted_from_the_pipeline(clips, crop, expected):
     sample = dict(type='UniformSample', clip_len=8, **({'num_clips': clips} if clips else {}))
-    pipeline = [dict(type='MSTADecordInit'), sample, dict(type=crop, crop_size=224)]
+    pipeline = [dict(type='MSTAVideoInit'), sample, dict(type=crop, crop_size=224)]
     assert views(Config({'test_dataloader': {'dataset': {'pipeline': pipeline}}})) == expected

@@ -16,10 +16,10 @@ from projects.msta import compat
 
 compat.apply()
 
+from projects.msta.commands import run_protocol  # noqa: E402
 from projects.msta.protocols.manifest import read_json  # noqa: E402
 from projects.msta.training import launch  # noqa: E402
 from tests.protocols.conftest import ROOT, read_report  # noqa: E402
-from tools import run_protocol  # noqa: E402
 
 _runs = itertools.count()
 

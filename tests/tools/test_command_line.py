@@ -3,9 +3,11 @@
 import argparse
 import os
 import resource
+import runpy
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,11 @@ from projects.msta.training.config import ConfigError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize('tool', ['train.py', 'test.py', 'doctor.py'])
+TOOLS = ['train', 'test', 'doctor', 'demo', 'run_protocol', 'compare_methods', 'benchmark']
+TOOLS += ['pretrain_tiny', 'data/check', 'data/from_folder', 'data/make_shapes', 'data/make_splits']
+
+
+@pytest.mark.parametrize('tool', [f'{name}.py' for name in TOOLS])
 def test_help_is_quick_and_loads_no_torch(tool):
     code = (
         f'import runpy, sys; sys.argv = ["{tool}", "--help"]\n'
@@ -234,3 +240,61 @@ def test_slurm_scripts_hand_their_arguments_to_srun(experiment, tmp_path):
     assert lines[-2:] == ['[--launcher=slurm]', '[--amp]']
     done = experiment.tool('slurm_test.sh', 'part', 'job', 'config.py', 'x.pth', env=env)
     assert done.stdout.splitlines()[-3:] == ['[config.py]', '[x.pth]', '[--launcher=slurm]']
+
+
+def test_an_interrupted_import_and_a_closed_pipe_leave_no_trace(tmp_path):
+    code = (
+        'import sys; sys.path.insert(0, sys.argv[1])\n'
+        'from projects.msta.commands import common\n'
+        'def interrupted(): raise KeyboardInterrupt\n'
+        'def speaks(): print("line\\n" * 200000)\n'
+        'sys.exit(common.run_tool(locals()[sys.argv[2]]))'
+    )
+    command = f"{sys.executable} -c '{code}' {ROOT}"
+    done = subprocess.run(['bash', '-c', f'{command} speaks | head -1'], capture_output=True)
+    assert done.stdout == b'line\n' and done.stderr == b''
+    done = subprocess.run(['bash', '-c', f'{command} interrupted'], capture_output=True)
+    assert done.returncode == 130 and done.stderr == b'interrupted\n'
+
+
+def test_text_that_a_terminal_cannot_show_does_not_end_a_tool():
+    code = (
+        f'import sys; sys.path.insert(0, {str(ROOT)!r})\n'
+        'from projects.msta.commands.common import run_tool\n'
+        'sys.exit(run_tool(lambda: print("\u30af\u30e9\u30b9")))'
+    )
+    env = {'PYTHONIOENCODING': 'ascii', 'PATH': os.environ['PATH']}
+    done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, check=True)
+    assert done.stdout == b'\\u30af\\u30e9\\u30b9\n'
+
+
+def test_a_package_that_is_missing_is_named_with_the_remedy(capsys):
+    def task():
+        import package_that_is_not_there  # noqa: F401
+
+    assert common.run_tool(task) == 2
+    error = capsys.readouterr().err
+    assert 'package_that_is_not_there is not installed' in error and '.venv/bin/activate' in error
+    missing = ModuleNotFoundError('x', name='projects.msta.gone')
+    assert common.explain(missing) is None  # a fault of the program
+
+
+def test_another_python_is_refused_at_once(monkeypatch, capsys):
+    from projects.msta import commands
+
+    monkeypatch.setattr(sys, 'version_info', (3, 12, 1, 'final', 0))
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(commands.__file__)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and 'Python 3.11 is needed, this is 3.12' in error
+    assert error.count('\n') == 1
+
+
+def test_an_optional_package_of_mmengine_is_asked_for_in_one_line(experiment, tmp_path, capsys):
+    if find_spec('tensorboard') or find_spec('tensorboardX'):
+        pytest.skip('TensorBoard is installed')
+    backends = 'visualizer.vis_backends=[{"type":"TensorboardVisBackend"}]'
+    args = [experiment.fixed, '--work-dir', tmp_path / 'work', '--cfg-options', backends]
+    assert train_tool.main([str(argument) for argument in args]) == 2
+    assert 'tensorboard' in capsys.readouterr().err
+    assert not (tmp_path / 'work').exists()

@@ -33,6 +33,7 @@ def test_one_step_of_the_kinetics_config(tmp_path):
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
         'train_cfg.max_epochs': 1,
+        'param_scheduler.0.warmup': 0,
         'default_hooks.checkpoint.interval': 1,
     }
     command = [sys.executable, str(ROOT / 'tools' / 'train.py')]

@@ -18,6 +18,7 @@ from mmengine.config import Config, config
 from yapf.yapflib.yapf_api import FormatCode
 
 from projects.msta.commands import train as train_tool
+from projects.msta.models.checkpoints import read_checkpoint
 from projects.msta.paths import ROOT
 from projects.msta.training import launch, runners
 from projects.msta.training.config import read_config
@@ -125,6 +126,7 @@ def threads():
 def say():
     print('threads of the group:', threads())
 
+from projects.msta.models.checkpoints import read_checkpoint
 from projects.msta.paths import ROOT
 from projects.msta.training import launch, runners
 from projects.msta.training.config import read_config
@@ -267,3 +269,29 @@ def test_labels_that_do_not_fit_stop_the_tool(experiment, tmp_path, capsys):
     assert 'error: ' in printed and 'Traceback' not in printed
     assert 'list.txt' in printed and 'label 2' in printed and '2 classes' in printed
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_trained_checkpoint_is_enough_for_inference(experiment, tmp_path):
+    """It carries labels, prompt and views: tools/infer.py and a test without labels take them."""
+    from projects.msta.apis import MSTAInferencer
+
+    train(experiment.fixed, tmp_path, epochs=1)
+    path = tmp_path / 'epoch_1.pth'
+    names = (experiment.folder / 'labels.txt').read_text().split('\n')[:-1]
+    recipe = read_checkpoint(path).recipe
+    assert recipe.labels == names and recipe.templates == ['a video of {}.']
+    assert [step['type'] for step in recipe.test_pipeline][:2] == ['MSTAVideoInit', 'UniformSample']
+    video = experiment.folder / 'videos' / 'clip 0.mp4'
+    weights = experiment.folder / 'foundation.safetensors'
+    with (
+        MSTAInferencer(checkpoint=path, foundation=weights, device='cpu') as alone,
+        MSTAInferencer(experiment.fixed, path, device='cpu') as told,
+    ):
+        assert alone(video)[0].scores == pytest.approx(told(video)[0].scores, abs=1e-6)
+    accuracies = [
+        launch.test(
+            experiment.fixed, path, work_dir=tmp_path / str(len(options)), cfg_options=options
+        )
+        for options in ({}, {'model.labels': None})
+    ]
+    assert accuracies[0] == accuracies[1]

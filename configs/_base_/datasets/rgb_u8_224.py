@@ -2,7 +2,7 @@
 dataset_type = 'MSTAVideoDataset'
 
 train_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=8),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 # One view: for validation while training, and for zero-shot testing.
 val_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=8, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),

@@ -4,7 +4,7 @@ dataset_type = 'MSTAVideoDataset'
 data_root = '{{ fileDirname }}/../../../data/shapes'
 
 train_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=8),
     dict(type='DecordDecode'),
     dict(type='MultiScaleCrop', input_size=64, scales=(1, 0.875), max_wh_scale_gap=0),
@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=8, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(36, 36), keep_ratio=False),

@@ -5,7 +5,7 @@ data_root = '{{ fileDirname }}/../../../data/ucf101'
 videos = dict(video=f'{data_root}/videos')
 
 test_pipeline = [
-    dict(type='MSTADecordInit'),
+    dict(type='MSTAVideoInit'),
     dict(type='UniformSample', clip_len=8, num_clips=5, test_mode=True),
     dict(type='DecordDecode'),
     # ThreeCrop covers the whole frame along the longer side: the shorter one must fit its crop.

@@ -14,4 +14,5 @@ model = dict(
     labels='kinetics400',
     template='a video of {}.',
     descriptions=None,
+    num_descriptions=2,
 )

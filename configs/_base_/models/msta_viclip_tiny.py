@@ -33,4 +33,5 @@ model = dict(
     labels=f'{_data}/labels_base.txt',
     template='a video of {}.',
     descriptions=f'{_data}/descriptions_base.json',
+    num_descriptions=2,
 )

@@ -1,4 +1,5 @@
-# AdamW and the authors' schedule: 5 epochs of linear warm-up, then a cosine that ignores it.
+# AdamW and the authors' schedule: 5 epochs of linear warm-up, and a cosine that ignores it and ends
+# with train_cfg.max_epochs, as `end` is not set.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=1e-3),
@@ -8,8 +9,6 @@ param_scheduler = [
         type='WarmupUnshiftedCosineLR',
         warmup=5,
         min_ratio=0.01,
-        begin=0,
-        end=50,
         by_epoch=True,
         convert_to_iter_based=True,
     )

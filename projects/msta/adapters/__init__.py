@@ -1,4 +1,4 @@
-"""What is trained beside the frozen foundation, one file a method. Plain PyTorch."""
+"""What is trained beside the frozen foundation, one file per method. Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -45,17 +45,34 @@ __all__ = [
     'LoRA',
     'MSTAAdapter',
     'STAdapter',
+    'all_options',
     'build_adapter',
 ]
 
 
 def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) -> FoundationAdapter:
-    """An adapter for ``foundation`` from ``dict(type='MSTAAdapter', ...)``.
+    """Build an adapter for ``foundation`` from ``dict(type='MSTAAdapter', ...)``.
 
     ``None`` gives the empty adapter: the frozen foundation as it is.
     """
     if cfg is None:
         return FoundationAdapter(foundation)
+    kind, options = _checked(cfg)
+    return ADAPTERS[kind](foundation, **options)
+
+
+def all_options(cfg: dict[str, Any] | None) -> dict[str, Any]:
+    """Give the options of ``dict(type='MSTAAdapter', ...)`` with the defaults filled in."""
+    if cfg is None:
+        return {}
+    kind, options = _checked(cfg)
+    defaults = list(inspect.signature(ADAPTERS[kind]).parameters.values())[1:]
+    filled = {p.name: p.default for p in defaults if p.default is not p.empty}
+    return {'type': kind, **filled, **options}
+
+
+def _checked(cfg: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Split a config into a known type and options that it takes."""
     options = dict(cfg)
     kind = options.pop('type', None)
     if kind not in ADAPTERS:
@@ -70,10 +87,10 @@ def build_adapter(cfg: dict[str, Any] | None, foundation: VideoLanguageModel) ->
             if name not in known:
                 hint = did_you_mean(name, known) or f'; it takes {", ".join(known)}'
                 raise TypeError(f'takes no {name!r}{hint}')
-        signature.bind(foundation, **options)
+        signature.bind(None, **options)
     except TypeError as error:
         raise AdapterError(
             f'adapter {kind}: {error} (to change the type of a config that has options of another, '
             'give the new one _delete_=True)'
         ) from error
-    return ADAPTERS[kind](foundation, **options)
+    return kind, options

@@ -32,7 +32,7 @@ class _Bottleneck(nn.Module):
             nn.init.zeros_(zero)
 
     def forward(self, taps: Taps, layout: TokenLayout) -> Tensor:
-        """``(N, L, W)`` -> ``(N, L, W)``."""
+        """Map ``(N, L, W)`` to ``(N, L, W)``."""
         z = taps.mid if self.input == 'mid' else taps.ln_2
         return self.scale * self.up(self.dropout(F.relu(self.down(z))))
 
@@ -47,7 +47,7 @@ class AdaptFormer(FoundationAdapter):
         blocks: first and last block of the video tower; the text tower's are paired from the top.
             None adapts all blocks.
         dim: width of the bottleneck.
-        scale: s, 0.1 in the paper; None makes it a trained number a block that starts at 1.
+        scale: s, 0.1 in the paper; None trains a number for each block, which starts at 1.
         input: ``'mid'``, ``x'`` as in the authors' code, or ``'ln_2'``, ``LN(x')`` by the frozen
             layer norm, close to the paper's formula.
         dropout: probability of dropping a bottleneck unit in training; 0.1 in the authors' code.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from ..foundation import TextState, VideoLanguageModel, VideoState
+from ..foundation import TextState, TokenLayout, VideoLanguageModel, VideoState
 from ..foundation.architecture import Architecture
 from ..foundation.transformer import BlockAdapter
 
 TOWERS = ('video', 'text')
+# Of a block's input, and of the block's ``ln_1`` of it, both ``(N, L, W)``.
+BesideInput: TypeAlias = Callable[[Tensor, Tensor, TokenLayout], Tensor]
 
 
 class AdapterError(ValueError):
-    """An adapter cannot be put on this foundation as asked."""
+    """An adapter that cannot be put on this foundation as asked."""
 
 
 class FoundationAdapter(nn.Module):
@@ -29,8 +32,6 @@ class FoundationAdapter(nn.Module):
     """
 
     shared: frozenset[str] = frozenset()
-    # Whether all of it stands beside whole blocks and reads only their input (``raw``, ``ln_1``).
-    reads_input: bool = False
 
     def __init__(self, foundation: VideoLanguageModel) -> None:
         super().__init__()
@@ -41,19 +42,26 @@ class FoundationAdapter(nn.Module):
         """Start from the weights that the foundation has just got."""
 
     def first_text_block(self, foundation: VideoLanguageModel) -> int:
-        """The lowest text block that training can change; the last when it changes none.
+        """Give the lowest text block that training can change; the last when it changes none.
 
-        Below it the text path is computed once a label list. The last block is always left over:
+        Below it the text path is computed once per label list. The last block is always left over:
         only there is it known which row of each text is read. 0 is the embedding.
         """
         return min(self.text, default=foundation.arch.text_layers)
 
     def first_video_block(self, foundation: VideoLanguageModel) -> int:
-        """The lowest video block that training can change; the last when it changes none.
+        """Give the lowest video block that training can change; the last when it changes none.
 
         0 is the embedding.
         """
         return min(self.video, default=foundation.arch.layers)
+
+    def beside_input(self, number: int) -> BesideInput | None:
+        """Give what stands beside video block ``number`` if it reads only the block's input.
+
+        Then the block's own output never changes in training, as little as what lies below it.
+        """
+        return None
 
     @property
     def trains_text(self) -> bool:
@@ -61,29 +69,29 @@ class FoundationAdapter(nn.Module):
         return bool(self.text)
 
     def encode_video(self, foundation: VideoLanguageModel, video: Tensor | VideoState) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)``, or clips that stand before
-        :meth:`first_video_block` -> ``(B, D)``, not normalised.
+        """Embed normalised clips ``(B, 3, T, H, W)``, or clips that stand before
+        :meth:`first_video_block`: ``(B, D)``, not normalised.
         """
         return foundation.encode_video(video, self.video)
 
     def encode_text(self, foundation: VideoLanguageModel, state: TextState) -> Tensor:
-        """Texts that stand before :meth:`first_text_block` -> ``(N, D)``, not normalised."""
+        """Embed texts that stand before :meth:`first_text_block`: ``(N, D)``, not normalised."""
         return foundation.text.finish(state, self.text)
 
     def merged(self, foundation: VideoLanguageModel) -> VideoLanguageModel:
-        """A plain model that computes what ``foundation`` and this adapter do, with no adapter.
+        """Make a plain model that computes what ``foundation`` and this adapter do together.
 
         ``foundation`` stays as it is; what equals its weights is shared with it. Raises
         :class:`AdapterError` when the method is not a change of weights.
         """
         raise AdapterError(
-            f'{type(self).__name__} is no change of the weights of the foundation, so it cannot be '
+            f'{type(self).__name__} does not change the weights of the foundation, so it cannot be '
             'merged into them; LoRA, BitFit and FullFineTuning can'
         )
 
 
 def resolve_blocks(blocks: Sequence[int], layers: int) -> range:
-    """``(first, last)``, 1-based and both included as in the paper -> the block numbers.
+    """Turn ``(first, last)``, 1-based and both included as in the paper, into block numbers.
 
     Raises :class:`AdapterError` when the range is empty or leaves the tower.
     """
@@ -101,7 +109,7 @@ def resolve_blocks(blocks: Sequence[int], layers: int) -> range:
 def tower_blocks(
     arch: Architecture, towers: Sequence[str], blocks: Sequence[int] | None
 ) -> dict[str, range]:
-    """The block numbers that a method works on, a range for each of ``towers``.
+    """Give the block numbers that a method works on, a range for each of ``towers``.
 
     ``blocks`` are the video tower's; the text tower takes part from the top, as in
     :class:`MSTAAdapter`. None stands for all blocks of either tower.

@@ -10,10 +10,10 @@ from .weights import WeightTuning
 
 
 class BitFit(WeightTuning):
-    """Trains every bias of the towers: of linear layers and of layer norms.
+    """Training of every bias of the towers: of linear layers and of layer norms.
 
     The bias of the attention keys has no effect (it adds the same to all scores of a query), and
-    keeps its value but for weight decay.
+    changes by weight decay alone.
 
     Args:
         towers: whose biases are trained.

@@ -52,7 +52,7 @@ class CoOp(FoundationAdapter):
             self.context.copy_(foundation.text.token_embedding.weight[self.init_ids])
 
     def first_text_block(self, foundation: VideoLanguageModel) -> int:
-        """0: what is trained goes into the embedding."""
+        """Give 0: what is trained goes into the embedding."""
         return 0
 
     @property

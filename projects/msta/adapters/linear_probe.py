@@ -12,7 +12,7 @@ from .base import FoundationAdapter
 class LinearProbe(FoundationAdapter):
     """A trained linear map ``(D, D)`` of the frozen video embeddings, before the cosine.
 
-    A probe in the usual sense has a weight vector a class, ``v . u_c``. Here these are tied to the
+    A usual probe has a weight vector per class, ``v . u_c``. Here these are tied to the
     class names, ``u_c = M^T w^c`` with the frozen class embedding ``w^c`` (of length 1): what is
     trained is ``M`` alone, so that labels stay free and novel classes have scores. ``M`` starts as
     the identity, which is the zero-shot model.

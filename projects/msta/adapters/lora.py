@@ -55,12 +55,12 @@ class _LowRank(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, L, in)`` -> ``(N, L, out)``, what is added to the layer's output."""
+        """Map the layer's input ``(N, L, in)`` to what is added to its output, ``(N, L, out)``."""
         x = self.dropout(x)
         return self._join({name: part(x) for name, part in self.parts.items()}, dim=-1)
 
     def weight(self) -> Tensor:
-        """The same change as a matrix ``(out, in)``."""
+        """Give the same change as a matrix ``(out, in)``."""
         parts = {name: cast(_Factors, part).weight() for name, part in self.parts.items()}
         return self._join(parts, dim=0)
 

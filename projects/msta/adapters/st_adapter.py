@@ -24,7 +24,7 @@ class _Convolution(nn.Module):
             nn.init.zeros_(zero)
 
     def forward(self, x: Tensor, layout: TokenLayout) -> Tensor:
-        """``(N, L, W)`` -> ``(N, L, W)``."""
+        """Map ``(N, L, W)`` to ``(N, L, W)``."""
         t, h, w = layout.frames, layout.height, layout.width
         z = self.down(x[:, 1:])
         if layout.kind == 'joint':  # (B, H*W*T, C), position-major

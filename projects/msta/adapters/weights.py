@@ -18,7 +18,7 @@ _ATTRIBUTES = {'video': 'visual', 'text': 'text'}
 
 
 def copy_sharing(module: Module, own: Callable[[str], bool]) -> Module:
-    """A copy of ``module`` that owns the parameters whose name ``own`` picks and shares the rest.
+    """Copy ``module``: own the parameters whose name ``own`` picks, share the rest.
 
     A shared parameter is the same object in both: it is stored once, moves with either.
     """
@@ -29,7 +29,7 @@ def copy_sharing(module: Module, own: Callable[[str], bool]) -> Module:
 def with_weights(
     foundation: VideoLanguageModel, weights: Mapping[str, Tensor]
 ) -> VideoLanguageModel:
-    """``foundation`` with some of its weights replaced, by name; the others are shared with it."""
+    """Copy ``foundation`` with some weights replaced, by name; the others are shared with it."""
     model = copy_sharing(foundation, lambda name: name in weights)
     with torch.no_grad():
         for name, value in weights.items():
@@ -38,7 +38,7 @@ def with_weights(
 
 
 class WeightTuning(FoundationAdapter):
-    """Trains weights of the foundation, in copies of its towers that share all other weights.
+    """Training of the foundation's weights, in copies of its towers that share all other weights.
 
     The foundation keeps what it was loaded with, as the origin that a checkpoint is checked
     against and the frozen text branch of the consistency loss.
@@ -74,7 +74,7 @@ class WeightTuning(FoundationAdapter):
             module.load_state_dict(getattr(foundation, _ATTRIBUTES[tower]).state_dict())
 
     def first_video_block(self, foundation: VideoLanguageModel) -> int:
-        """0: a norm before the first block is trained too."""
+        """Give 0: a norm before the first block is trained too."""
         return 0 if 'video' in self.towers else super().first_video_block(foundation)
 
     @property

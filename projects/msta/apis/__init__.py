@@ -1,4 +1,4 @@
-"""What a Python user calls. Importing this package loads no torch; its members do when used."""
+"""The face for Python users. Importing it loads no torch; its members do when they are used."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..descriptions import read_descriptions
+    from ..foundation import load_foundation
     from ..inference.inferencer import MSTAInferencer
+    from ..inference.long_videos import analyse
     from ..inference.rejection import Rejection
     from ..inference.results import VideoResult
+    from ..training.launch import test, train
 
 _MEMBERS = {
     'MSTAInferencer': 'inference.inferencer',
     'Rejection': 'inference.rejection',
     'VideoResult': 'inference.results',
+    'analyse': 'inference.long_videos',
+    'load_foundation': 'foundation',
+    'read_descriptions': 'descriptions',
+    'test': 'training.launch',
+    'train': 'training.launch',
 }
-
-__all__ = ['MSTAInferencer', 'Rejection', 'VideoResult']
+__all__ = ['MSTAInferencer', 'Rejection', 'VideoResult', 'analyse', 'load_foundation']
+__all__ += ['read_descriptions', 'test', 'train']
 
 
 def __getattr__(name: str) -> Any:

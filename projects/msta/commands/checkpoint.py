@@ -1,46 +1,85 @@
-"""What ``tools/checkpoint.py`` does."""
+"""tools/checkpoint.py: look into, compare, average and publish trained adapters."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..inference import cards
-from ..inference.merging import differences, merge
-from ..models.checkpoints import CheckpointError, read_checkpoint
+from .common import add_debug, run_tool
 
 
-def info(args: argparse.Namespace) -> None:
-    """Print what is in each file."""
-    print('\n'.join(cards.describe(read_checkpoint(path)) for path in args.files), end='')
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='checkpoint.py',
+        description='Look into, compare, average and publish trained adapters.',
+    )
+    add_debug(parser)
+    commands = parser.add_subparsers(dest='command', required=True)
+    info = commands.add_parser('info', help='what is in it, for which foundation, its metrics')
+    info.add_argument('files', nargs='+', metavar='FILE')
+    diff = commands.add_parser('diff', help='how two files differ; status 1 if they do')
+    diff.add_argument('files', nargs=2, metavar='FILE')
+    merge = commands.add_parser('merge', help='average adapters of one foundation in weight space')
+    merge.add_argument('files', nargs='+', metavar='FILE')
+    merge.add_argument('--out', required=True, help='file to write')
+    merge.add_argument('--weights', nargs='+', type=float, help='one per file (equal)')
+    merge.add_argument(
+        '--zero-shot', type=float, default=0.0, help='share of the bare foundation, 0..1 (0)'
+    )
+    push = commands.add_parser('push-ready', help='a folder with adapters and a licence card')
+    push.add_argument('file', metavar='FILE')
+    push.add_argument('--out', required=True, help='folder to make')
+    push.add_argument('--licence', required=True, help='of the trained weights, e.g. cc-by-4.0')
+    push.add_argument('--name', help='title of the card (the file name)')
+    return parser
 
 
-def diff(args: argparse.Namespace) -> None:
-    """Print how two files differ; status 1 if they do, as ``diff`` has it."""
-    first, second = (read_checkpoint(path) for path in args.files)
-    for field in ('foundation', 'fingerprint', 'adapter'):
-        one, two = getattr(first.facts, field), getattr(second.facts, field)
-        if one != two:
-            print(f'{field}: {one} != {two}')
-            args.status = 1
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for; 1 if two files differ, as ``diff`` has it."""
+    from ..inference import cards
+    from ..inference.averaging import average_files
+    from ..models.checkpoints import read_checkpoint
+
+    if args.command == 'info':
+        print('\n'.join(cards.summary(read_checkpoint(path)) for path in args.files), end='')
+    elif args.command == 'diff':
+        return print_differences(*args.files)
+    elif args.command == 'merge':
+        agreed = average_files(args.files, args.out, args.weights, args.zero_shot)
+        print(f'{args.out}: the mean of {len(args.files)} files')
+        if not agreed:
+            print('  without labels and prompts: the files do not have the same')
+    else:
+        checkpoint = read_checkpoint(args.file)
+        cards.publish(checkpoint, args.out, args.licence, args.name or Path(args.file).stem)
+        print(f'{args.out}: adapters.pth and README.md; read the card before you publish it')
+    return 0
+
+
+def print_differences(one: str, two: str) -> int:
+    """Print how two files differ; 1 if they do."""
+    from ..inference.averaging import differences
+    from ..models.checkpoints import read_checkpoint
+
+    first, second = read_checkpoint(one), read_checkpoint(two)
+    status = 0
+    for part, fields in (
+        ('facts', ('foundation', 'fingerprint', 'adapter')),
+        ('recipe', ('labels', 'templates')),
+    ):
+        for field in fields:
+            values = [getattr(getattr(c, part), field) for c in (first, second)]
+            if values[0] != values[1]:
+                print(f'{field}: {values[0]} != {values[1]}')
+                status = 1
     for found in differences(first, second):
-        args.status = 1
+        status = 1
         how = found.note if found.relative is None else f'{found.relative:.2%}'
         print(f'{found.name}: {how}')
-
-
-def average(args: argparse.Namespace) -> None:
-    """Write the mean of several files."""
-    out = Path(args.out)
-    if any(out.exists() and out.samefile(path) for path in args.files if Path(path).exists()):
-        raise CheckpointError(f'--out {out}: is one of the files to merge')
-    read = [read_checkpoint(path) for path in args.files]
-    cards.save_state(merge(read, args.weights, args.zero_shot), out)
-    print(f'{out}: the mean of {len(read)} files')
-
-
-def push_ready(args: argparse.Namespace) -> None:
-    """Make a folder to publish."""
-    checkpoint = read_checkpoint(args.file)
-    cards.publish(checkpoint, args.out, args.licence, args.name or Path(args.file).stem)
-    print(f'{args.out}: adapters.pth and README.md; read the card before you publish it')
+    return status

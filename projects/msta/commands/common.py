@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import io
 import os
 import re
 import sys
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..paths import ROOT
+from ..training.ranks import say
 
 
 class CfgOptions(argparse.Action):
@@ -93,10 +94,7 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
         action, debug = (lambda: (unbound(given), 0)[1]), bool(vars(given).get('debug'))
     debug = bool(debug) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows \u2026 instead of ending the program.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+    print_any_name()
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -109,12 +107,17 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
         return 1
     except Exception as error:
         message = None if debug else explain(error)
-        if message is None:
-            traceback.print_exc()
-            return 1
-        print(f'error: {message}', file=sys.stderr)
-        return 2
+        lost = isinstance(error, RuntimeError) and _lost_process(str(error))
+        say(traceback.format_exc() if message is None else f'error: {message}', lost)
+        return 1 if message is None else 2
     return status
+
+
+def print_any_name() -> None:
+    """Let a terminal show as escapes what its encoding lacks, file names of any bytes included."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def explain(error: Exception) -> str | None:
@@ -122,6 +125,8 @@ def explain(error: Exception) -> str | None:
     message = _from_worker(str(error))
     if isinstance(error, ModuleNotFoundError):
         return _missing(error)
+    if isinstance(error, ImportError) and _raised_in(error, ('mmengine', 'mmaction')):
+        return message  # of a part that a setting asks for, and that needs another package
     if isinstance(error, OSError) and error.strerror:
         return f'{error.strerror}: {error.filename}' if error.filename else error.strerror
     if isinstance(error, (OSError, ValueError)) or type(error).__module__.startswith(
@@ -133,13 +138,14 @@ def explain(error: Exception) -> str | None:
             'the checkpoint holds objects that could run code when loaded, and is refused; '
             'use one written by this project (or convert it where you trust it)'
         )
-    if isinstance(error, (KeyError, TypeError)) and _raised_in(error, 'mmengine.registry'):
+    if isinstance(error, (KeyError, TypeError)) and _raised_in(error, ('mmengine.registry',)):
         # Of a part that its parent builds: an unknown type, or an argument that it does not take.
         return f'a setting of the config is not known: {error.args[0]}'.split(' More details')[0]
-    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
-        where = 'the machine' if isinstance(error, MemoryError) else 'the GPU'
-        reason = message.strip().splitlines()[:1] or ['no more is free']
-        return f'{where} has too little memory ({reason[0]})'
+    if type(error).__name__ == 'OutOfMemoryError':
+        return f'the GPU has too little memory ({message.splitlines()[0]})'
+    # On a CPU, torch raises a plain RuntimeError, with nothing else to tell it by.
+    if isinstance(error, MemoryError) or "can't allocate memory" in message:
+        return f'the machine has too little memory ({(message or "RAM").splitlines()[0]})'
     if isinstance(error, RuntimeError) and _lost_process(message):
         return 'another process of this run has ended, as its launcher says: no going on without it'
     return None
@@ -159,12 +165,12 @@ def _missing(error: ModuleNotFoundError) -> str | None:
     return f'{name} is not installed for {sys.executable}; {remedy}; tools/doctor.py says more'
 
 
-def _raised_in(error: Exception, package: str) -> bool:
-    """Whether an error was raised by a package's own code, not by what that called."""
+def _raised_in(error: Exception, packages: tuple[str, ...]) -> bool:
+    """Whether an error was raised by the code of these packages, not by what that called."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get('__name__', '').startswith(package)
+    return trace is not None and trace.tb_frame.f_globals.get('__name__', '').startswith(packages)
 
 
 def _lost_process(message: str) -> bool:
@@ -186,3 +192,5 @@ def quiet_imports() -> None:
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
     warnings.filterwarnings('ignore', 'Importing from timm', FutureWarning)
     warnings.filterwarnings('ignore', category=DeprecationWarning, module='torch.jit')
+    warnings.filterwarnings('ignore', r'Setting (OMP|MKL)_NUM_THREADS', UserWarning)
+    warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated', FutureWarning)

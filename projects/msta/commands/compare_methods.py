@@ -1,116 +1,116 @@
-"""What ``tools/compare_methods.py`` does. No torch."""
+"""``tools/compare_methods.py``: compare methods on a protocol."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-import time
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ..files import replacing, write_json, write_text
-from ..protocols.comparison import Entry, make_comparison, make_entries, merge, method_plan
-from ..protocols.comparison_page import to_page
-from ..protocols.costs import measure_costs
-from ..protocols.methods import choose_methods
-from ..protocols.plan import Plan, Request, make_plan
-from ..protocols.processes import say
-from ..protocols.run import run_plan
-from ..protocols.search import make_validation, read_rates, search
-from ..training.config import ConfigError
-from .run_protocol import describe, make_request, run_by_lines, say_warnings
+from ..protocols.definitions import MOST_RATES
+from .common import run_tool
+from .protocol_arguments import (
+    AddMethod,
+    add_arguments,
+    make_request,
+    outline,
+    prepare_terminal,
+    say_warnings,
+)
+
+_ABOUT = """Compare methods on a protocol.
+
+    tools/compare_methods.py base2novel --dataset shapes --search
+
+Trains and tests what is not done yet (killed, the same command continues), measures time and
+memory of a training step, and writes comparison.json, comparison.md and comparison.png. Methods
+are settings on top of the protocol's config: projects/msta/protocols/methods.py, docs/ablations.md.
+"""
 
 
-def compare_methods(args: argparse.Namespace) -> None:
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/compare_methods.py``."""
+    parser = argparse.ArgumentParser(
+        description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    add = parser.add_argument_group('what is compared').add_argument
+    add('--methods', nargs='+', metavar='NAME', help='which, in this order (all)')
+    add(
+        '--add',
+        nargs='+',
+        action=AddMethod,
+        metavar=('NAME', 'KEY=VALUE'),
+        help='a method of your own, by the settings it changes; may be given several times',
+    )
+    add(
+        '--search',
+        type=int,
+        nargs='?',
+        const=MOST_RATES,
+        metavar='N',
+        help='choose the learning rate of each method on validation videos, out of at most N '
+        f'({MOST_RATES}); without it or --rates each has its start value',
+    )
+    add('--rates', type=Path, metavar='FILE', help='rates that a search of another run chose')
+    add(
+        '--validation',
+        type=Path,
+        metavar='LIST',
+        help='--search: videos of the trained classes; those trained on are left out',
+    )
+    add('--rounds', type=int, default=15, help='steps timed per method; 0: none (%(default)s)')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; return the exit status."""
+    args = build_parser().parse_args(argv)
+    command = shlex.join(['tools/compare_methods.py', *(sys.argv[1:] if argv is None else argv)])
+    return run_tool(lambda: run(args, command), args.debug)
+
+
+def run(args: argparse.Namespace, command: str) -> None:
     """Search rates if asked to, train and test what is missing, measure, and report."""
+    from ..protocols.compare import Comparison
+    from ..protocols.processes import say
+
     _check(args)
-    request = make_request(args)
-    methods = choose_methods(args.methods, args.add)
-    base = make_plan(request)
-    folder = base.report_dir.with_name(f'compare-{base.report_dir.name}')
-    entries = make_entries(request, base, methods)
-    searched = _rates(args, request, base, entries, folder)
-    rates = {entry.name: entry.rate() for entry in entries}
-    if searched is not None:
-        rates |= {name: searched['methods'][name]['rate'] for name in rates}
-    plans = {
-        entry.name: method_plan(base, entry.request(request, rates[entry.name]))
-        for entry in entries
-    }
-    merged = merge(list(plans.values()), folder)
-    say_warnings(merged)
+    prepare_terminal()
+    comparison = Comparison(make_request(args), args.methods, args.add)
+    if args.rates is not None:
+        comparison.take_rates(args.rates)
+    elif args.search is not None:
+        validation = comparison.validation(args.validation)
+        if args.dry_run:
+            plan = comparison.search_plan(validation)
+            say_warnings(plan)
+            print(outline(plan))
+            say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')
+        else:
+            comparison.search(
+                validation, args.search, say_warnings, args.jobs, args.overwrite, args.port
+            )
+    plan = comparison.plan()
+    say_warnings(plan)
     if args.dry_run:
-        print(describe(merged))
+        print(outline(plan))
         return
-    say(f'{len(plans)} methods, {len(merged.runs)} runs; folder {request.work_dir}')
-    started = time.perf_counter()
-    run_plan(merged, args.jobs, args.overwrite, args.port)
-    costs = measure_costs(plans, folder, args.rounds) if args.rounds else None
-    comparison = make_comparison(methods, plans, searched, costs)
-    command = shlex.join(['tools/compare_methods.py', *args.arguments])
-    print(f'\n{write_comparison(folder, comparison, command)}')
-    say(f'{folder / "comparison.json"}; {time.perf_counter() - started:.0f} s without the search')
-
-
-def write_comparison(folder: Path, comparison: Mapping[str, Any], command: str) -> str:
-    """Write comparison.json, comparison.md and comparison.png; give the page."""
-    from ..protocols.comparison_plot import plot
-
-    page = to_page(comparison, command)
-    with replacing(folder / 'comparison.png') as temporary:
-        plot(comparison).savefig(temporary, format='png', dpi=120)
-    write_text(folder / 'comparison.md', page)
-    write_json(folder / 'comparison.json', comparison, indent=1)
-    return page
+    print(f'\n{comparison.run(command, args.rounds, args.jobs, args.overwrite, args.port)}')
+    say(f'{comparison.folder / "comparison.json"}')
 
 
 def _check(args: argparse.Namespace) -> None:
+    from ..protocols.definitions import ProtocolError
+
     if args.search is not None and args.rates is not None:
-        raise ConfigError('--search chooses rates, --rates takes chosen ones: give one of them')
+        raise ProtocolError('--search chooses rates, --rates takes chosen ones: give one of them')
     if args.search is not None and args.search < 2:
-        raise ConfigError(f'--search {args.search}: a search tries 2 rates or more')
+        raise ProtocolError(f'--search {args.search}: a search tries 2 rates or more')
     if args.search is not None and args.select == 'best':
-        raise ConfigError('--search chooses rates by the last epoch; leave out --select best')
+        raise ProtocolError('--search chooses rates by the last epoch; leave out --select best')
     if args.validation is not None and args.search is None:
-        raise ConfigError('--validation is what --search chooses rates on; give --search too')
+        raise ProtocolError('--validation is what --search chooses rates on; give --search too')
     if args.rounds < 0:
-        raise ConfigError(f'--rounds must be 0 or more, got {args.rounds}')
-
-
-def _rates(
-    args: argparse.Namespace, request: Request, base: Plan, entries: Sequence[Entry], folder: Path
-) -> dict[str, Any] | None:
-    """What a search finds now or has found before; None without one."""
-    if args.rates is not None:
-        return {**read_rates(args.rates, entries), 'taken_from': str(args.rates)}
-    if args.search is None:
-        return None
-    validation = make_validation(request, base, args.validation)
-
-    def run(plans: Sequence[Plan]) -> None:
-        merged = merge(plans, folder / 'search', frozen=False)
-        say_warnings(merged)
-        if not args.dry_run:
-            run_plan(merged, args.jobs, args.overwrite, args.port)
-
-    if args.dry_run:
-        plan = make_plan(request, [validation.cell])
-        run([plan])
-        say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')
-        return None
-    say(f'learning rates of {len(entries)} methods, on {validation.videos} videos')
-    found = search(entries, request, validation, run, args.search)
-    searched = {
-        'cell': validation.cell.name,
-        'videos': validation.videos,
-        'list': validation.cell.tests['validation'].videos,
-        'methods': found,
-    }
-    write_json(folder / 'search.json', searched, indent=1)
-    return searched
-
-
-def main(args: argparse.Namespace) -> int:
-    """Run and give the exit status."""
-    return run_by_lines(compare_methods, args)
+        raise ProtocolError(f'--rounds must be 0 or more, got {args.rounds}')

@@ -1,272 +1,51 @@
-"""The main job on the Shapes world, end to end: render, train, test, compare, draw."""
+"""``tools/demo.py``: the main job on the Shapes world, from videos to a picture."""
 
 from __future__ import annotations
 
-import statistics
+import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.utils import import_modules_from_strings
+from ..paths import ROOT
+from .common import add_cfg_options, add_debug, run_tool
 
-from ..datasets.shapes.folder import Recipe, make_shapes
-from ..files import write_json
-from ..labels import read_labels
-from ..paths import CONFIGS, ROOT
-from ..training.launch import make_test_config, make_train_config
-from ..training.runners import running, unwrap
-
-CONFIG = CONFIGS / 'msta_tiny_shapes.py'
-HALVES = ('base', 'novel')
+NEXT_STEPS = """what to run next:
+  tools/demo.py --seeds 1 2 3                         mean and spread over three draws of shots
+  tools/train.py configs/msta_tiny_shapes.py          the same training, as an ordinary run
+  tools/doctor.py                                     what is installed, which weights are there
+  tools/train.py configs/msta_vitb16_k400.py          Kinetics-400; says what it needs first"""
 
 
-@dataclass
-class Curve:
-    """What training logged, an entry a step: epochs passed, losses, accuracy within the batch."""
-
-    epoch: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Scores:
-    """Accuracy in percent on one half of the classes: of each class, and over all videos."""
-
-    labels: list[str]
-    per_class: list[float]
-    top1: float
-
-
-@dataclass
-class DemoResult:
-    """What the demo found.
-
-    Attributes:
-        frozen: Scores of the frozen model, by half.
-        trained: Scores of each seed, by half.
-        curves: Training curve of each seed.
-        trainable: Parameters trained, and all of the model's.
-        checkpoints: What training wrote, by seed.
-    """
-
-    frozen: dict[str, Scores]
-    trained: dict[int, dict[str, Scores]] = field(default_factory=dict)
-    curves: dict[int, Curve] = field(default_factory=dict)
-    trainable: tuple[int, int] = (0, 0)
-    checkpoints: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def gains(self) -> list[float]:
-        """Harmonic mean of each seed over the frozen model's."""
-        frozen = harmonic_mean(self.frozen)
-        return [harmonic_mean(scores) - frozen for scores in self.trained.values()]
-
-
-def harmonic_mean(scores: dict[str, Scores]) -> float:
-    """2 * base * novel / (base + novel), of percentages; 0 if both are."""
-    base, novel = (scores[half].top1 for half in HALVES)
-    return 2 * base * novel / (base + novel) if base + novel else 0.0
-
-
-class _Watch(Hook):
-    """Collects what training logs and what testing predicts."""
-
-    priority = 'VERY_LOW'
-
-    def __init__(self, bar: Any) -> None:
-        self.bar = bar
-        self.curve = Curve()
-        self.truth: list[int] = []
-        self.predicted: list[int] = []
-
-    def before_train(self, runner: Any) -> None:
-        """Tell the bar how many steps there are."""
-        self.bar.reset(runner.max_iters)
-
-    def before_test(self, runner: Any) -> None:
-        """Tell the bar how many videos there are."""
-        self.bar.reset(len(runner.test_dataloader.dataset))
-
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
-    ) -> None:
-        """Keep the step's loss and accuracy."""
-        values = {key: value.item() for key, value in (outputs or {}).items()}
-        self.curve.epoch.append((runner.iter + 1) / len(runner.train_dataloader))
-        self.curve.loss.append(values['loss'])
-        self.curve.accuracy.append(100 * values['top1_acc'])
-        self.bar.update(1)
-
-    def after_test_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        """Keep the batch's labels and predictions."""
-        for sample in outputs:
-            self.truth.append(int(sample.gt_label))
-            self.predicted.append(int(sample.pred_score.argmax()))
-        self.bar.update(len(outputs))
-
-
-class Demo:
-    """One run of the demo.
-
-    Args:
-        config: A base-to-novel config on the Shapes world.
-        data: Folder of the Shapes world; made if absent, completed if not whole.
-        out: Folder for checkpoints, ``result.json`` and ``demo_shapes.png``.
-        options: Settings that replace the config's, as ``--cfg-options`` gives them.
-        recipe: Of the Shapes world, the default one if None.
-        say: Prints a line.
-        bar: Makes a progress bar with tqdm's methods from a title.
-    """
-
-    def __init__(
-        self,
-        config: str | Path = CONFIG,
-        data: str | Path = ROOT / 'data' / 'shapes',
-        out: str | Path = ROOT / 'work_dirs' / 'demo',
-        options: dict[str, Any] | None = None,
-        recipe: Recipe | None = None,
-        say: Callable[[str], None] = print,
-        bar: Callable[[str], Any] | None = None,
-    ) -> None:
-        self.config = Path(config)
-        self.data = Path(data).expanduser().resolve()
-        self.out = Path(out).expanduser().resolve()
-        self.options = dict(options or {})
-        self.recipe = recipe
-        self.say = say
-        self.bar = bar or _tqdm_bar
-
-    def run(self, seeds: Sequence[int] = (1,)) -> DemoResult:
-        """Render, test the frozen model, train and test a model a seed."""
-        self.render()
-        self.say('testing the frozen model')
-        result = DemoResult({half: self.test(half) for half in HALVES})
-        for seed in seeds:
-            self.say(f'training MSTA on 16 shots a base class, seed {seed}')
-            self.train(seed, result)
-            checkpoint = result.checkpoints[seed]
-            result.trained[seed] = {half: self.test(half, checkpoint) for half in HALVES}
-        return result
-
-    def render(self) -> None:
-        """Make the Shapes world, or complete it."""
-        self.say(f'Shapes world in {self.data}')
-        with closing(self.bar('rendering')) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            make_shapes(self.data, self.recipe, progress=progress)
-
-    def train(self, seed: int, result: DemoResult) -> None:
-        """Train with one seed's shots; add curve, checkpoint and parameter counts to ``result``."""
-        work_dir = self.out / f'seed{seed}'
-        cfg = make_train_config(
-            self.config,
-            work_dir=work_dir,
-            validate=False,
-            seed=seed,
-            cfg_options={
-                'train_dataloader.dataset.ann_file': self._list(f'base_train_16shot_seed{seed}'),
-                'train_dataloader.dataset.data_prefix.video': str(self.data),
-                'model.labels': str(self.data / 'labels_base.txt'),
-                'model.descriptions': str(self.data / 'descriptions_base.json'),
-                **self.options,
-            },
-        )
-        with self._running(cfg, 'training') as (runner, watch):
-            runner.train()
-        result.curves[seed] = watch.curve
-        result.trainable = unwrap(runner.model).backbone.num_parameters()
-        last = (work_dir / 'last_checkpoint').read_text(encoding='utf-8').strip()
-        result.checkpoints[seed] = last
-
-    def test(self, half: str, checkpoint: str | None = None) -> Scores:
-        """Top-1 on one half's test videos within its own classes; None tests the frozen model."""
-        labels = self.data / f'labels_{half}.txt'
-        options = {
-            'model.labels': str(labels),
-            'test_dataloader.dataset.ann_file': self._list(f'{half}_test'),
-            'test_dataloader.dataset.data_prefix.video': str(self.data),
-            **self.options,
-        }
-        if checkpoint is None:
-            options['model.backbone.adapter'] = None
-        cfg = make_test_config(
-            self.config, checkpoint, work_dir=self.out / 'test', cfg_options=options
-        )
-        with self._running(cfg, f'testing {half}') as (runner, watch):
-            unwrap(runner.model).init_weights()
-            metrics = runner.test()
-        names = read_labels(labels)
-        truth, right = np.array(watch.truth), np.equal(watch.truth, watch.predicted)
-        per_class = [100 * float(right[truth == i].mean()) for i in range(len(names))]
-        return Scores(names, per_class, 100 * metrics['acc/top1'])
-
-    def _list(self, name: str) -> str:
-        return str(self.data / f'{name}.txt')
-
-    @contextmanager
-    def _running(self, cfg: Config, title: str) -> Iterator[tuple[Any, _Watch]]:
-        cfg.log_level = 'WARNING'
-        # Runners made within one second would otherwise share a name, and with it their logs.
-        cfg.experiment_name = f'demo_{time.time_ns()}'
-        import_modules_from_strings(**cfg.custom_imports)
-        watch = _Watch(self.bar(title))
-        with closing(watch.bar), running(cfg) as runner:
-            runner.register_hook(watch)
-            yield runner, watch
-
-
-def _tqdm_bar(title: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(desc=f'{title:>16}', leave=True, dynamic_ncols=True, mininterval=0.5)
-
-
-def report(result: DemoResult) -> list[str]:
-    """The table that compares trained and frozen model, as lines."""
-
-    def row(name: str, scores: dict[str, Scores]) -> str:
-        values = [scores[half].top1 for half in HALVES] + [harmonic_mean(scores)]
-        return f'{name:<24}' + ''.join(f'{value:>9.1f}' for value in values)
-
-    lines = [f'{"top-1 (%)":<24}' + ''.join(f'{head:>9}' for head in (*HALVES, 'HM'))]
-    lines.append(row('frozen tiny ViCLIP', result.frozen))
-    lines += [row(f'MSTA, seed {seed}', scores) for seed, scores in result.trained.items()]
-    gains = result.gains
-    if len(gains) > 1:
-        columns = [[s[half].top1 for s in result.trained.values()] for half in HALVES]
-        columns.append([harmonic_mean(scores) for scores in result.trained.values()])
-        cells = [f'{statistics.mean(c):.1f}±{statistics.stdev(c):.1f}' for c in columns]
-        lines.append(f'{"MSTA, mean±std":<24}' + ''.join(f'{cell:>9}' for cell in cells))
-        spread = f' ± {statistics.stdev(gains):.1f} over {len(gains)} seeds'
-    else:
-        spread = ''
-    trained, total = result.trainable
-    lines.append(
-        f'gain in harmonic mean: {statistics.mean(gains):+.1f} points{spread}, '
-        f'training {trained:,} of {total:,} parameters ({100 * trained / total:.1f}%)'
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/demo.py``."""
+    parser = argparse.ArgumentParser(
+        description='The main job on the Shapes world: render, train MSTA, test it beside the '
+        'frozen model.'
     )
-    return lines
+    parser.add_argument('--seeds', type=int, nargs='+', default=[1], choices=(1, 2, 3))
+    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'shapes', help='videos')
+    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='results')
+    add_cfg_options(parser)
+    add_debug(parser)
+    return parser
 
 
-def save_result(result: DemoResult, path: Path) -> None:
-    """Write everything the demo found as JSON."""
-    harmonic = {seed: harmonic_mean(scores) for seed, scores in result.trained.items()}
-    data = {
-        **asdict(result),
-        'harmonic_mean': {'frozen': harmonic_mean(result.frozen), 'trained': harmonic},
-        'gains': result.gains,
-    }
-    write_json(path, data, indent=1)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Call :class:`projects.msta.protocols.demo.Demo`; write and print what it finds."""
+    from ..protocols.demo import Demo, report, save_result
+    from ..protocols.demo_plot import draw
+
+    start = time.perf_counter()
+    result = Demo(data=args.data, out=args.out, options=args.cfg_options).run(args.seeds)
+    save_result(result, args.out / 'result.json')
+    draw(result, args.out / 'demo_shapes.png')
+    print('\n' + '\n'.join(report(result)))
+    print(f'\nplots: {args.out / "demo_shapes.png"}   numbers: {args.out / "result.json"}')
+    print(f'done in {time.perf_counter() - start:.0f} s\n\n{NEXT_STEPS}')

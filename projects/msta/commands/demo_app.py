@@ -1,32 +1,25 @@
-"""A page in the browser: drop a video, type labels, see scores, frames and a timeline."""
+"""tools/demo_app.py: a page in the browser: drop a video, type labels, see what is answered."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
+from .common import add_debug, run_tool
+from .model_arguments import add_model_arguments, model_options
 
-from ..datasets.decoding import VideoDecodeError
-from ..inference.annotate import write_timeline_plot
-from ..inference.attention import cls_attention
-from ..inference.inferencer import MSTAInferencer
-from ..inference.long_videos import analyse
-from ..inference.pictures import heat
-from ..inference.sources import Source
-from ..inference.streams import CaptureStream
-from ..labels import LabelError, read_labels
+if TYPE_CHECKING:
+    from ..inference.inferencer import MSTAInferencer
+    from ..inference.page import Limits
 
 INSTALL = 'pip install -r requirements/app.txt'
 _SHOWN_LABELS = 10
-_MIN_SIDE = 160
-_COLUMNS = 4
 _SESSIONS = 100
 # Nothing is fetched from outside: the theme's own fonts would be.
 _FONTS = ['system-ui', 'sans-serif']
@@ -36,139 +29,38 @@ _CSS = """
 """
 
 
-class AppError(ValueError):
-    """A request that the page declines; the message is shown to its visitor."""
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='demo_app.py',
+        description='Serve a page on which to drop a video and type labels.',
+    )
+    add_model_arguments(parser)
+    parser.add_argument('--host', default='127.0.0.1', help='address to serve on (%(default)s)')
+    parser.add_argument('--port', type=int, help='port (the first free one from 7860)')
+    parser.add_argument('--max-mb', type=int, default=100, help='largest file (%(default)s)')
+    parser.add_argument(
+        '--max-seconds', type=float, default=300, help='longest video (%(default)s)'
+    )
+    parser.add_argument('--max-labels', type=int, default=200, help='most labels (%(default)s)')
+    parser.add_argument('--no-examples', action='store_true', help='offer no Shapes videos')
+    add_debug(parser)
+    return parser
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a visitor may ask for: size and length of a video, number and length of labels."""
-
-    megabytes: int = 100
-    seconds: float = 300.0
-    labels: int = 200
-    characters: int = 100
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
 
 
-@dataclass
-class Answer:
-    """``scores`` by label; pictures ``(H, W, 3)``, RGB: the frames looked at, and the timeline."""
+def run(args: argparse.Namespace) -> None:
+    """Open the model and serve the page until told to stop."""
+    import_gradio()
+    from ..inference.inferencer import MSTAInferencer
+    from ..inference.page import Limits
 
-    scores: dict[str, float]
-    note: str
-    frames: np.ndarray
-    plot: np.ndarray | None
-
-
-def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Limits) -> Answer:
-    """Recognise a visitor's video.
-
-    Raises:
-        AppError: for anything about the request that is beyond the limits or cannot be read.
-    """
-    labels = parse_labels(text, limits)
-    if not video:
-        raise AppError('Choose a video first.')
-    seconds = check_video(video, limits)
-    inferencer.set_labels(labels)
-    # By the loader's threads, which keep their decoding processes; Gradio's come and go.
-    (loaded,) = inferencer.loader.load_all([Source(video)], 1)
-    if loaded.inputs is None:
-        raise AppError(_without_path(loaded.error or '', video))
-    cosines, _, scores = inferencer.score(loaded.inputs[None])
-    scores_of = dict(zip(labels, scores[0].tolist(), strict=True))
-    clip = loaded.inputs[0]
-    weights = cls_attention(inferencer.model, clip).numpy()
-    frames = [
-        _captioned(heat(frame, w / weights.max()), f'{w.sum() / weights.sum():.0%}')
-        for frame, w in zip(clip.permute(1, 2, 3, 0).numpy(), weights, strict=True)
-    ]
-    note = f'{seconds:.1f} s of video, best cosine {cosines.max():.3f}'
-    return Answer(scores_of, note, _sheet(frames), _plot(inferencer, video, seconds))
-
-
-def parse_labels(text: str, limits: Limits) -> list[str]:
-    """Names that a visitor typed, separated by commas or lines."""
-    names = [part.strip() for line in (text or '').splitlines() for part in line.split(',')]
-    names = [name for name in names if name]
-    if not names:
-        raise AppError('Type some labels, separated by commas.')
-    if len(names) > limits.labels:
-        raise AppError(f'{len(names)} labels are too many: at most {limits.labels} here.')
-    long = next((name for name in names if len(name) > limits.characters), None)
-    if long is not None:
-        raise AppError(
-            f'A label of {len(long)} characters is too long: at most {limits.characters}.'
-        )
-    try:
-        return read_labels(list(dict.fromkeys(names)))
-    except LabelError as error:
-        raise AppError(str(error)) from error
-
-
-def check_video(path: str, limits: Limits) -> float:
-    """The length of a video in seconds, within the limits."""
-    size = Path(path).stat().st_size / 1e6
-    if size > limits.megabytes:
-        raise AppError(f'{size:.0f} MB are too much: at most {limits.megabytes} MB here.')
-    try:
-        stream = CaptureStream(path)
-    except VideoDecodeError as error:
-        raise AppError(_without_path(str(error), path)) from error
-    seconds = stream.total / stream.fps
-    stream.close()
-    if seconds > limits.seconds:
-        raise AppError(f'{seconds:.0f} s of video are too long: at most {limits.seconds:g} s here.')
-    return seconds
-
-
-def _without_path(message: str, path: str) -> str:
-    return message.replace(path, 'This file')
-
-
-def _plot(inferencer: MSTAInferencer, video: str, seconds: float) -> np.ndarray | None:
-    """The timeline's picture, ``(H, W, 3)``, RGB; Gradio keeps and removes the file of it."""
-    window = max(1.0, min(4.0, seconds / 8))
-    timeline = analyse(inferencer, video, window, window / 2)
-    if not timeline.ok:
-        return None
-    timeline.video = ''
-    with tempfile.TemporaryDirectory(prefix='msta_plot_') as folder:
-        write_timeline_plot(timeline, Path(folder, 'plot.png'))
-        picture = cv2.imread(str(Path(folder, 'plot.png')))
-    return None if picture is None else np.ascontiguousarray(picture[..., ::-1])
-
-
-def _captioned(image: np.ndarray, text: str) -> np.ndarray:
-    scale = max(1.0, _MIN_SIDE / min(image.shape[:2]))
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    place = (8, size[1] - 10)
-    cv2.putText(large, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2, cv2.LINE_AA)
-    return large
-
-
-def _sheet(frames: list[np.ndarray]) -> np.ndarray:
-    """Frames in rows of four, with white gaps."""
-    columns = min(_COLUMNS, len(frames))
-    frames = frames + [np.full_like(frames[0], 255)] * (-len(frames) % columns)
-    framed = [np.pad(f, ((2, 2), (2, 2), (0, 0)), constant_values=255) for f in frames]
-    rows = [np.hstack(framed[i : i + columns]) for i in range(0, len(framed), columns)]
-    return np.vstack(rows)
-
-
-def preview(video: str | None) -> np.ndarray | None:
-    """The first frame of an upload, or None where there is none to show."""
-    if not video:
-        return None
-    try:
-        stream = CaptureStream(video)
-    except VideoDecodeError:
-        return None
-    try:
-        return stream.frame() if stream.grab() else None
-    finally:
-        stream.close()
+    limits = Limits(args.max_mb, args.max_seconds, args.max_labels)
+    with MSTAInferencer(**model_options(args), device=args.device, need_labels=False) as inferencer:
+        serve(inferencer, limits, args.host, args.port, not args.no_examples)
 
 
 def make_examples(folder: Path, count: int = 4) -> tuple[list[str], list[str]]:
@@ -188,7 +80,10 @@ def make_examples(folder: Path, count: int = 4) -> tuple[list[str], list[str]]:
 
 def build_page(inferencer: MSTAInferencer, limits: Limits, examples: list[list[str]]) -> Any:
     """The page as Gradio blocks; ``examples`` are pairs of a video and labels."""
+    from ..inference.page import AppError, answer, preview
+
     gr = import_gradio()
+    known = (inferencer.model.classes.chosen and inferencer.labels) or []
     terms = f'At most {limits.megabytes} MB, {limits.seconds:g} s and {limits.labels} labels.'
 
     # One thread for all visitors: each keeps the memory that it once needed.
@@ -207,7 +102,11 @@ def build_page(inferencer: MSTAInferencer, limits: Limits, examples: list[list[s
             with gr.Column():
                 video = gr.File(label='Video', file_types=['video'], height=140)
                 labels = gr.Textbox(
-                    label='Labels', placeholder='cooking, dancing, playing chess', lines=2
+                    label='Labels',
+                    # What the model was trained on, where it says so.
+                    value=', '.join(known[: limits.labels]),
+                    placeholder='cooking, dancing, playing chess',
+                    lines=2,
                 )
                 button = gr.Button('Recognise', variant='primary')
                 gr.Markdown(terms, elem_id='note')

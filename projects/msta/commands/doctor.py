@@ -1,4 +1,4 @@
-"""Says what is installed, what is wrong with it, and the command that mends it.
+"""``tools/doctor.py``: what is installed, what is wrong with it, and the command that mends it.
 
 Uses nothing but the standard library until it tries out the packages it reports on, so that it
 also runs where the installation is broken.
@@ -6,10 +6,10 @@ also runs where the installation is broken.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -20,9 +20,11 @@ from importlib import metadata
 from pathlib import Path
 
 from ..paths import CONFIGS, ROOT
+from .common import add_debug, run_tool
 
 REQUIREMENTS = ROOT / 'requirements.txt'
 INSTALL = 'pip install -r requirements.txt'
+_REINSTALL = 'pip install --force-reinstall --no-deps av opencv-python opencv-contrib-python'
 
 # Packages that another one may stand for: the same modules, the same version.
 _ALTERNATIVES = {'mmcv-lite': 'mmcv'}
@@ -40,6 +42,25 @@ class Finding:
     def __str__(self) -> str:
         remedy = f'\n         -> {self.remedy}' if self.remedy else ''
         return f'  [{_LABELS[self.state]}] {self.text}{remedy}'
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/doctor.py``."""
+    parser = argparse.ArgumentParser(
+        description='Say what is installed, what is wrong with it, and the command that mends it. '
+        'The exit status is 1 if something is broken.'
+    )
+    parser.add_argument(
+        'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
+    )
+    add_debug(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Report; return the exit status."""
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: int(not report(args.configs)), args.debug)
 
 
 def report(configs: Sequence[str | Path] = (), write: Callable[[str], object] = print) -> bool:
@@ -77,18 +98,22 @@ def check_packages(requirements: Path) -> Iterator[Finding]:
         yield Finding('ok', f'Python {python}')
     else:
         yield Finding('note', f'Python {python}: the pins were tried with 3.11 only')
+    from packaging.requirements import InvalidRequirement, Requirement
+
     good = []
     for line in requirements.read_text(encoding='utf-8').splitlines():
-        match = re.match(r'([A-Za-z0-9][A-Za-z0-9_.-]*)\s*([^#]*)', line.strip())
-        if not match:
+        try:
+            wanted = Requirement(line.partition('#')[0].strip())
+        except InvalidRequirement:  # an empty line, a comment, an option of pip
             continue
-        name, wanted = match[1], match[2].strip()
+        name = wanted.name
         found = _version(name) or _version(_ALTERNATIVES.get(name, ''))
         if found is None:
-            yield Finding('broken', f'{name} is not installed (wanted {wanted})', INSTALL)
-        elif not satisfies(found, wanted):
-            remedy = f"pip install '{name}{wanted.replace(' ', '')}'"
-            yield Finding('broken', f'{name} {found} (wanted {wanted})', remedy)
+            text = f'{name} is not installed (wanted {wanted.specifier})'
+            yield Finding('broken', text, INSTALL)
+        elif not wanted.specifier.contains(found, prereleases=True):
+            remedy = f"pip install '{name}{wanted.specifier}'"
+            yield Finding('broken', f'{name} {found} (wanted {wanted.specifier})', remedy)
         else:
             good.append(f'{name} {found}')
     if good:
@@ -102,29 +127,10 @@ def _version(name: str) -> str | None:
         return None
 
 
-def satisfies(version: str, wanted: str) -> bool:
-    """Whether a version meets ``==``, ``>=`` and ``<`` bounds; a local label (+cpu) is ignored."""
-    found = _numbers(version)
-    for bound in filter(None, (part.strip() for part in wanted.split(','))):
-        operator, limit = re.match(r'(==|>=|<)?\s*(.*)', bound).groups()  # type: ignore[union-attr]
-        limits = _numbers(limit)
-        length = max(len(found), len(limits))
-        ours, theirs = (n + (0,) * (length - len(n)) for n in (found, limits))
-        if not {'==': ours == theirs, '>=': ours >= theirs, '<': ours < theirs}[operator or '==']:
-            return False
-    return True
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r'\d+', version.split('+')[0]))
-
-
 def check_imports() -> Iterator[Finding]:
     """Import what training imports; list the work-arounds that made it possible."""
     from .. import compat
-    from .common import quiet_imports
 
-    quiet_imports()
     try:
         importlib.import_module('projects.msta.register')
     except Exception as error:  # any failure of any package is what is looked for
@@ -156,10 +162,13 @@ def check_device() -> Iterator[Finding]:
 
 
 def check_video() -> Iterator[Finding]:
-    """Write a clip, read it back with decord, and compare."""
+    """Write a clip, read it back as training does, and compare."""
+    import av
     import cv2
-    import decord
     import numpy as np
+
+    from ..datasets.decoding import VideoDecodeError, close_process
+    from ..datasets.readers import IsolatedReader
 
     frames, height, width = 12, 48, 64
     with tempfile.TemporaryDirectory() as folder:
@@ -168,22 +177,25 @@ def check_video() -> Iterator[Finding]:
         for index in range(frames):
             writer.write(np.full((height, width, 3), 20 * index, np.uint8))
         writer.release()
-        reader = decord.VideoReader(path)
-        read = reader.get_batch(range(len(reader))).asnumpy()
-        del reader
+        try:
+            reader = IsolatedReader(path)
+            read = reader.get_batch(range(len(reader))).asnumpy()
+        except (RuntimeError, VideoDecodeError) as error:
+            yield Finding('broken', f'a generated mp4 cannot be read: {error}', _REINSTALL)
+            return
+        finally:
+            close_process()
     expected = 20.0 * np.arange(frames)
     # mp4v loses a few grey levels at most on flat frames.
     if read.shape == (frames, height, width, 3) and np.allclose(
         read.mean((1, 2, 3)), expected, atol=6
     ):
-        yield Finding(
-            'ok', f'decord {decord.__version__} decodes a generated mp4 ({frames} frames)'
-        )
+        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({frames} frames)')
     else:
         yield Finding(
             'broken',
-            f'decord gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
-            'pip install --force-reinstall --no-deps decord opencv-python opencv-contrib-python',
+            f'PyAV gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
+            _REINSTALL,
         )
 
 

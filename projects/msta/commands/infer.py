@@ -1,119 +1,70 @@
-"""What ``tools/infer.py`` does."""
+"""tools/infer.py: recognise any labels in any video."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..inference import results as short_form
-from ..inference import segments as long_form
-from ..inference.results import VideoResult, write_text
-from ..inference.segments import Cell, Timeline, clock
-from ..inference.streams import is_live
-from ..training.config import ConfigError
+from .common import add_debug, run_tool
+from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 if TYPE_CHECKING:
     from ..inference.inferencer import MSTAInferencer
-
-_LONG = ('window', 'stride', 'smooth', 'min_segment', 'video_out', 'plot_out')
-
-
-def parse_labels(text: str | None) -> str | list[str] | None:
-    """``'a, b, c'`` -> names; a file or a shipped list stays what it is."""
-    if text is None or ',' not in text or Path(text).is_file():
-        return text
-    return [name.strip() for name in text.split(',') if name.strip()]
+    from ..inference.segments import Cell
 
 
-@contextlib.contextmanager
-def stdout_is_for_results() -> Iterator[None]:
-    """Send what libraries print to stderr: stdout may be a pipe that expects JSON."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-def make_inferencer(args: argparse.Namespace) -> MSTAInferencer:
-    """The inferencer that the options of a command line ask for."""
-    from mmengine.logging import MMLogger
-
-    from ..inference.inferencer import MSTAInferencer
-
-    MMLogger.get_current_instance().setLevel('WARNING')
-    config, checkpoint = args.config, args.checkpoint
-    if checkpoint is not None and is_foundation(checkpoint):
-        if config is None:
-            config, checkpoint = checkpoint, None
-        else:
-            args.foundation, checkpoint = args.foundation or checkpoint, None
-    return MSTAInferencer(
-        config,
-        checkpoint,
-        parse_labels(args.labels),
-        args.device,
-        foundation=args.foundation,
-        templates=args.template,
-        none_of_these=getattr(args, 'none_of_these', None),
-        batch_size=args.batch_size,
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='infer.py',
+        description='Recognise any labels in any video. Exit status 1: some videos failed.',
     )
+    parser.add_argument(
+        'videos',
+        nargs='+',
+        metavar='VIDEO',
+        help='file, folder, glob, camera number or stream address',
+    )
+    add_model_arguments(parser)
+    parser.add_argument('--none-of-these', metavar='RULE.json', help='from tools/calibrate.py')
+    parser.add_argument('--topk', type=int, default=5, help='labels per video (%(default)s)')
+    parser.add_argument('--batch-size', type=int, default=8, help='videos at a time (%(default)s)')
+    parser.add_argument('--out', help='write the results to this .json or .csv file')
+    long = parser.add_argument_group('long videos (any of these slides a window over each video)')
+    long.add_argument('--window', type=float, metavar='SEC', help='length of a window (2)')
+    long.add_argument('--stride', type=float, metavar='SEC', help='step (half a window)')
+    long.add_argument('--smooth', type=int, metavar='N', help='windows averaged, odd (3)')
+    long.add_argument('--min-segment', type=float, metavar='SEC', help='shortest segment (0)')
+    long.add_argument('--video-out', metavar='FILE.mp4', help='copy with the labels drawn in')
+    long.add_argument('--plot-out', metavar='FILE.png', help='plot of the labels over time')
+    add_debug(parser)
+    return parser
 
 
-def is_foundation(path: str) -> bool:
-    """Whether a file holds a whole foundation instead of trained adapters."""
-    from ..models.checkpoints import CheckpointError, read_checkpoint
-
-    if Path(path).is_dir() or path.endswith('.safetensors'):
-        return True
-    try:
-        read_checkpoint(path)
-    except CheckpointError as error:
-        return 'not a checkpoint of this project' in str(error) or 'not a PyTorch' in str(error)
-    return False
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
 
 
-def infer(args: argparse.Namespace) -> list[str]:
-    """Recognise, print and write; give the errors of the videos that failed."""
-    check_outputs(args)
-    long = any(getattr(args, name) is not None for name in _LONG)
-    long = long or any(is_live(video) for video in args.videos)
+def run(args: argparse.Namespace) -> int:
+    """Recognise, print and write; 1 if videos failed."""
+    from ..inference import results, segments
+    from ..inference.streams import is_live
+
+    live = [video for video in args.videos if is_live(video)]
+    check_outputs(args.out, args.video_out, args.plot_out, args.videos, bool(live))
     with stdout_is_for_results():
-        inferencer = make_inferencer(args)
-    with inferencer:
-        return _infer_long(args, inferencer) if long else _infer_short(args, inferencer)
+        from ..inference.inferencer import MSTAInferencer
 
-
-def check_outputs(args: argparse.Namespace) -> None:
-    """Find out about a file that cannot be written before the work, not after it."""
-    if args.out is not None and Path(args.out).suffix.lower() not in ('.json', '.csv'):
-        raise ConfigError(f'--out {args.out}: the file name must end in .json or .csv')
-    if args.video_out is not None and not args.video_out.lower().endswith('.mp4'):
-        raise ConfigError(f'--video-out {args.video_out}: the file name must end in .mp4')
-    for path in (args.out, args.video_out, args.plot_out):
-        if path is not None and not Path(path).resolve().parent.is_dir():
-            raise FileNotFoundError(f'{path}: the folder {Path(path).parent} does not exist')
-    if (args.video_out or args.plot_out) and (len(args.videos) > 1 or is_live(args.videos[0])):
-        raise ConfigError('--video-out and --plot-out are for one video file at a time')
-
-
-def _infer_short(args: argparse.Namespace, inferencer: MSTAInferencer) -> list[str]:
-    found: list[VideoResult] = []
-    with stdout_is_for_results():
-        from tqdm import tqdm
-
-        iterator = inferencer.iterate(args.videos, args.topk)
-        found.extend(tqdm(iterator, desc='videos', unit='', disable=None, leave=False))
-    _output(args.out, found, short_form)
-    return [result.error for result in found if result.error]
-
-
-def _infer_long(args: argparse.Namespace, inferencer: MSTAInferencer) -> list[str]:
-    from ..inference.long_videos import analyse
-    from ..inference.sources import iter_sources
-
+        inferencer = MSTAInferencer(
+            **model_options(args),
+            device=args.device,
+            none_of_these=args.none_of_these,
+            batch_size=args.batch_size,
+        )
     window = 2.0 if args.window is None else args.window
     options: dict[str, Any] = dict(
         window_sec=window,
@@ -121,66 +72,108 @@ def _infer_long(args: argparse.Namespace, inferencer: MSTAInferencer) -> list[st
         smoothing=3 if args.smooth is None else args.smooth,
         topk=args.topk,
     )
-    if any(is_live(video) for video in args.videos):
-        _follow(args, inferencer, options)
-        return []
+    long = (args.window, args.stride, args.smooth, args.min_segment, args.video_out, args.plot_out)
+    with inferencer:
+        if live:
+            return follow(inferencer, args.videos[0], options)
+        if all(value is None for value in long):
+            found: list[Any] = []
+            with stdout_is_for_results(), _progress('videos', '', len) as progress:
+                for result in inferencer.iterate(args.videos, args.topk):
+                    found.append(result)
+                    progress(found)
+            return output(args.out, found, results)
+        options |= dict(min_segment_sec=args.min_segment or 0.0)
+        found = analyse_all(inferencer, args.videos, args.video_out, args.plot_out, options)
+        return output(args.out, found, segments)
+
+
+def check_outputs(
+    out: str | None,
+    video_out: str | None,
+    plot_out: str | None,
+    videos: Sequence[str],
+    live: bool,
+) -> None:
+    """Find out about a file that cannot be written before the work, not after it."""
+    from ..inference.results import check_target
+
+    if out is not None and Path(out).suffix.lower() not in ('.json', '.csv'):
+        raise ValueError(f'--out {out}: the file name must end in .json or .csv')
+    if video_out is not None and not video_out.lower().endswith('.mp4'):
+        raise ValueError(f'--video-out {video_out}: the file name must end in .mp4')
+    for path in (out, video_out, plot_out):
+        if path is not None:
+            check_target(path)
+    if (video_out or plot_out) and (len(videos) > 1 or live):
+        raise ValueError('--video-out and --plot-out are for one video file at a time')
+    if live and (len(videos) > 1 or out):
+        raise ValueError('a live stream is followed alone, and its output is not a file (--out)')
+
+
+def analyse_all(
+    inferencer: MSTAInferencer,
+    videos: Sequence[str],
+    video_out: str | None,
+    plot_out: str | None,
+    options: dict[str, Any],
+) -> list[Any]:
+    """Timelines of long videos, and the pictures that were asked for."""
+    from ..inference.annotate import write_annotated_video, write_timeline_plot
+    from ..inference.long_videos import analyse
+    from ..inference.segments import Timeline
+    from ..inference.sources import iter_sources
+
     timelines = []
-    for source in iter_sources(args.videos):
+    for source in iter_sources(videos):
         if source.error:
             timelines.append(Timeline(source.name, error=source.error))
             continue
-        with stdout_is_for_results(), _progress(source.name) as progress:
-            timeline = analyse(
-                inferencer,
-                source.name,
-                min_segment_sec=args.min_segment or 0.0,
-                progress=progress,
-                **options,
-            )
-            _pictures(args, timeline)
+        title = Path(source.name).name
+        with stdout_is_for_results(), _progress(title, 's of video', _end) as progress:
+            timeline = analyse(inferencer, source.name, progress=progress, **options)
+            if timeline.ok and video_out:
+                write_annotated_video(timeline, video_out)
+            if timeline.ok and plot_out:
+                write_timeline_plot(timeline, plot_out)
         timelines.append(timeline)
-    _output(args.out, timelines, long_form)
-    return [timeline.error for timeline in timelines if timeline.error]
+    return timelines
 
 
-def _pictures(args: argparse.Namespace, timeline: Timeline) -> None:
-    from ..inference.annotate import write_annotated_video, write_timeline_plot
-
-    if not timeline.ok:
-        return
-    if args.video_out:
-        write_annotated_video(timeline, args.video_out)
-    if args.plot_out:
-        write_timeline_plot(timeline, args.plot_out)
+def _end(cell: Cell) -> int:
+    return round(cell.end_sec)
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Callable[[Cell], None]]:
+def _progress(title: str, unit: str, done: Callable[[Any], int]) -> Iterator[Callable[[Any], None]]:
+    """A bar on a terminal; ``done`` says how far it is."""
     from tqdm import tqdm
 
-    with tqdm(desc=Path(name).name, unit='s of video', disable=None, leave=False) as bar:
-        yield lambda cell: bar.update(round(cell.end_sec) - bar.n) and None
+    with tqdm(desc=title, unit=unit, disable=None, leave=False) as bar:
+        yield lambda state: bar.update(done(state) - bar.n) and None
 
 
-def _follow(args: argparse.Namespace, inferencer: MSTAInferencer, options: dict[str, Any]) -> None:
+def follow(inferencer: MSTAInferencer, name: str, options: dict[str, Any]) -> int:
     """Print a stream's cells as they come: lines on a terminal, JSON lines in a pipe."""
     from ..inference.long_videos import stream_cells
+    from ..inference.results import dump_json
+    from ..inference.segments import clock
 
-    if len(args.videos) > 1 or args.out:
-        raise ConfigError('a live stream is followed alone, and its output is not a file (--out)')
-    (name,) = args.videos
     for cell in stream_cells(inferencer, int(name) if name.isdigit() else name, **options):
         if sys.stdout.isatty():
             best = f'{cell.label}  {cell.probabilities[0]:.2f}'
             print(f'{clock(cell.start_sec)} - {clock(cell.end_sec)}  {best}', flush=True)
         else:
-            print(json.dumps(vars(cell), ensure_ascii=False), flush=True)
+            print(dump_json(vars(cell)), flush=True)
+    return 0
 
 
-def _output(out: str | None, items: Sequence[Any], form: Any) -> None:
+def output(out: str | None, items: Sequence[Any], form: Any) -> int:
     """A table on a terminal, JSON in a pipe; with ``out`` that file and a table."""
+    from ..inference.results import write_text
+
     if out is not None:
-        text = form.to_csv(items) if out.lower().endswith('.csv') else form.to_json(items)
-        write_text(out, text)
+        write_text(out, form.to_csv(items) if out.lower().endswith('.csv') else form.to_json(items))
     as_table = out is not None or sys.stdout.isatty()
     sys.stdout.write(form.to_table(items) if as_table else form.to_json(items))
+    return int(any(not item.ok for item in items))

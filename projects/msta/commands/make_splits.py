@@ -1,16 +1,15 @@
-"""The commands of ``tools/data/make_splits.py``: official files in, lists out. No torch."""
+"""``tools/data/make_splits.py``: official files in, lists out."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..datasets.lists.annotations import AnnotationError, Video, read_annotations, write_lines
+from ..datasets.lists.annotations import AnnotationError, Video, read_annotations
 from ..datasets.lists.locate import locate
 from ..datasets.lists.published import PUBLISHED, read_published
+from ..datasets.lists.record import save
 from ..datasets.lists.sources import (
     read_activitynet,
     read_hmdb51,
@@ -20,63 +19,106 @@ from ..datasets.lists.sources import (
 )
 from ..datasets.lists.splits import (
     base_and_novel,
-    class_counts,
     class_sample,
     few_shot,
     restrict,
     unseen_classes,
 )
 from ..labels import read_labels
+from .common import add_debug, run_tool
 
-RECORD = 'splits.json'
+_ABOUT = """Make lists of videos from official annotation files, and splits from lists.
+
+A list has `path label` lines; each command writes lists, class lists and splits.json, which records
+how they were made. The same arguments give the same files. See docs/data.md.
+"""
 
 
-def save(
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/data/make_splits.py``."""
+    parser = argparse.ArgumentParser(
+        description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+
+    def add(name: str, text: str, labels: str | None = None, out: bool = True):
+        command = commands.add_parser(name, help=text, description=text)
+        add_debug(command)
+        if out:
+            command.add_argument('--out', type=Path, required=True, help='folder to write to')
+        command.add_argument(
+            '--labels',
+            default=labels,
+            required=labels is None and name not in ('activitynet', 'published'),
+            help=f'class list: a file, or the name of a shipped one (default: {labels})',
+        )
+        return command
+
+    command = add('kinetics', 'Kinetics-400/600 from train.csv, val.csv, ...', 'kinetics400')
+    command.add_argument('csv', nargs='+', help='official CSV files')
+    command.add_argument(
+        '--layout',
+        choices=('split', 'class'),
+        default='split',
+        help='where videos lie: train/ID.mp4 (split, default) or train/CLASS/ID.mp4 (class)',
+    )
+    for name, folder in (('ucf101', 'ucfTrainTestlist'), ('hmdb51', 'testTrainMulti_7030_splits')):
+        command = add(name, f'the three official splits from {folder}', name)
+        command.add_argument('annotations', type=Path, help=f'the folder {folder}')
+        command.add_argument('--flat', action='store_true', help='videos without class folders')
+    command = add('ssv2', 'Something-Something v2 from its two JSON files', 'ssv2')
+    command.add_argument('train', help='something-something-v2-train.json')
+    command.add_argument('val', help='something-something-v2-validation.json')
+    command = add('activitynet', 'video-level labels from ActivityNet JSON')
+    command.add_argument('json', help='activity_net.v1-3.min.json')
+
+    command = add('few-shot', 'K videos of each class; fewer shots are a subset of more')
+    command.add_argument('--train', required=True, help='training list')
+    command.add_argument('--shots', type=int, nargs='+', default=[2, 4, 8, 16])
+    command.add_argument('--seeds', type=int, nargs='+', default=[1])
+    command.add_argument('--allow-fewer', action='store_true', help='classes may have fewer videos')
+    command = add('base-novel', 'halve the classes: base (more frequent in training) and novel')
+    command.add_argument('--train', required=True, help='training list')
+    command.add_argument('--test', required=True, help='test list')
+    command.add_argument('--shots', type=int, default=16)
+    command.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
+    command.add_argument('--allow-fewer', action='store_true', help='classes may have fewer videos')
+    command = add('zero-shot', 'test lists of some classes: a random half, or of those not seen')
+    command.add_argument('--test', required=True, help='test list')
+    command.add_argument('--seen', help='class list trained on; its classes are left out')
+    command.add_argument('--classes', type=int, help='classes a split (default: half, or all new)')
+    command.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
+    command = add('published', "check ViFi-CLIP's lists, or write them for your folders", out=False)
+    command.add_argument('root', type=Path, help='the folder with datasets_splits/ and labels/')
+    command.add_argument(
+        '--names', nargs='+', help='only these lists, e.g. base2novel/hmdb/base_val'
+    )
+    command.add_argument('--videos', type=Path, help='find the videos below this folder by name')
+    command.add_argument('--out', type=Path, help='and write the lists with those paths here')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make lists; return the exit status."""
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: COMMANDS[args.command](args), args.debug)
+
+
+def _save(
     out: Path,
     lists: Mapping[str, Sequence[Video]],
     labels: Mapping[str, Sequence[str]],
     how: Mapping[str, object],
     sources: Iterable[str | Path] = (),
 ) -> None:
-    """Write lists and class lists, print their sizes, and record in splits.json how they came."""
-    record_path = out / RECORD
-    record = json.loads(record_path.read_text()) if record_path.is_file() else {}
-    digests = {Path(path).name: _digest(Path(path)) for path in sources}
-    for name, names in labels.items():
-        write_lines(out / f'{name}.txt', names)
-        print(f'{out / name}.txt: {len(names)} class names')
-    for name, videos in lists.items():
-        if not videos:
-            raise AnnotationError(
-                f'{name}: no videos in this list; do the sources belong together?'
-            )
-        path = out / f'{name}.txt'
-        write_lines(path, (f'{video.path} {video.label}' for video in videos))
-        classes = len(class_counts(videos))
-        record[path.name] = {
-            'videos': len(videos),
-            'classes': classes,
-            'sha256': _digest(path),
-            'made_by': dict(how),
-            'sources': digests,
-        }
-        print(f'{path}: {len(videos)} videos of {classes} classes')
-    write_lines(record_path, [json.dumps(record, indent=1, sort_keys=True)])
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, or of the files of a folder in the order of their names."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    for line in save(out, lists, labels, how, sources):
+        print(line)
 
 
 def kinetics(args: argparse.Namespace) -> None:
     labels = read_labels(args.labels)
     lists = {Path(path).stem: read_kinetics(path, labels, args.layout) for path in args.csv}
-    save(args.out, lists, {}, {'command': 'kinetics', 'layout': args.layout}, args.csv)
+    _save(args.out, lists, {}, {'command': 'kinetics', 'layout': args.layout}, args.csv)
 
 
 def _three_splits(
@@ -89,7 +131,7 @@ def _three_splits(
             if args.flat:
                 videos = [Video(Path(video.path).name, video.label) for video in videos]
             lists[f'{part}{split}'] = videos
-    save(args.out, lists, {}, {'command': args.command, 'flat': args.flat}, [args.annotations])
+    _save(args.out, lists, {}, {'command': args.command, 'flat': args.flat}, [args.annotations])
 
 
 def ucf101(args: argparse.Namespace) -> None:
@@ -103,24 +145,25 @@ def hmdb51(args: argparse.Namespace) -> None:
 def ssv2(args: argparse.Namespace) -> None:
     labels = read_labels(args.labels)
     lists = {'train': read_ssv2(args.train, labels), 'val': read_ssv2(args.val, labels)}
-    save(args.out, lists, {}, {'command': 'ssv2'}, [args.train, args.val])
+    _save(args.out, lists, {}, {'command': 'ssv2'}, [args.train, args.val])
 
 
 def activitynet(args: argparse.Namespace) -> None:
     names = None if args.labels is None else read_labels(args.labels)
     lists, names, mixed = read_activitynet(args.json, names)
     print(f'{mixed} videos have segments of several classes: the longest in total counts')
-    save(args.out, lists, {'labels': names}, {'command': 'activitynet'}, [args.json])
+    _save(args.out, lists, {'labels': names}, {'command': 'activitynet'}, [args.json])
 
 
 def few_shot_lists(args: argparse.Namespace) -> None:
-    videos = read_annotations(args.train, read_labels(args.labels))
+    names = read_labels(args.labels)
+    videos = read_annotations(args.train, names)
     lists = {
-        f'train_{shots}shot_seed{seed}': few_shot(videos, shots, seed, args.allow_fewer)
+        f'train_{shots}shot_seed{seed}': few_shot(videos, shots, seed, args.allow_fewer, names)
         for shots in args.shots
         for seed in args.seeds
     }
-    save(args.out, lists, {}, {'command': 'few-shot'}, [args.train])
+    _save(args.out, lists, {}, {'command': 'few-shot'}, [args.train])
 
 
 def base_novel(args: argparse.Namespace) -> None:
@@ -129,7 +172,7 @@ def base_novel(args: argparse.Namespace) -> None:
     base, novel = base_and_novel(train, len(names))
     lists = {
         f'base_train_{args.shots}shot_seed{seed}': few_shot(
-            restrict(train, base), args.shots, seed, args.allow_fewer
+            restrict(train, base), args.shots, seed, args.allow_fewer, [names[i] for i in base]
         )
         for seed in args.seeds
     }
@@ -138,7 +181,7 @@ def base_novel(args: argparse.Namespace) -> None:
         'base_labels': [names[index] for index in base],
         'novel_labels': [names[index] for index in novel],
     }
-    save(args.out, lists, labels, {'command': 'base-novel'}, [args.train, args.test])
+    _save(args.out, lists, labels, {'command': 'base-novel'}, [args.train, args.test])
 
 
 def zero_shot(args: argparse.Namespace) -> None:
@@ -156,7 +199,7 @@ def zero_shot(args: argparse.Namespace) -> None:
         lists[f'test_split{seed}'] = restrict(test, chosen)
         labels[f'labels_split{seed}'] = [names[index] for index in chosen]
     how = {'command': 'zero-shot', 'classes': size, 'seen': args.seen and str(args.seen)}
-    save(args.out, lists, labels, how, [args.test])
+    _save(args.out, lists, labels, how, [args.test])
 
 
 def published(args: argparse.Namespace) -> None:
@@ -187,7 +230,7 @@ def published(args: argparse.Namespace) -> None:
             file = name.replace('/', '_')
             how = {'command': 'published', 'name': name, 'missing': len(missing)}
             if found:
-                save(args.out, {file: found}, {f'{file}_labels': names}, how)
+                _save(args.out, {file: found}, {f'{file}_labels': names}, how)
     print(f'{total} videos in all')
     if absent:
         problems.append(f'{absent} videos were not found; the lists lack them')

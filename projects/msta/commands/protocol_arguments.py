@@ -1,17 +1,23 @@
-"""The arguments that the protocol tools have in common. No torch, nothing slow."""
+"""What the two protocol tools share: arguments, the request they make, what is said of a plan."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..protocols.definitions import DEFAULT_SHOTS, MODELS, PROTOCOLS
-from .common import CfgOptions
+from ..protocols.definitions import DATASETS, DEFAULT_SHOTS, MODELS, PROTOCOLS
+from .common import CfgOptions, add_cfg_options, add_debug
+
+if TYPE_CHECKING:
+    from ..protocols.plan import Plan, Request
+
+_SHOTS = '; '.join(f'{name}: {" ".join(map(str, k))}' for name, k in DEFAULT_SHOTS.items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is run, on which data, and how; ``command.make_request`` reads it."""
+    """Add what is run, on which data, and how; ``make_request`` reads it."""
     add = parser.add_argument
     add('protocol', choices=PROTOCOLS)
     add('--dataset', required=True, help='hmdb51, ucf101, ssv2, kinetics400, kinetics600, shapes')
@@ -23,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--config', type=Path, help='config to train with, in the place of the shipped one')
     add('--test-config', type=Path, help='config to test with, if another')
     add('--seeds', type=int, nargs='+', help='seeds (1 2 3; zero_shot and supervised: 1)')
-    add('--shots', type=int, nargs='+', default=DEFAULT_SHOTS, help='few_shot: %(default)s')
-    add('--data', type=Path, help="folder of the lists (the config's)")
+    add('--shots', type=int, nargs='+', default=[], help=f'videos per class ({_SHOTS})')
+    add('--data', type=Path, help="folder of the lists (the config's); its labels.txt are classes")
     add('--videos', type=Path, help="folder that paths in the lists are relative to (the config's)")
+    add('--labels', help='class list, a file or a shipped one, where all classes are taken')
     add(
         '--lists',
         choices=['own', 'vificlip'],
@@ -48,14 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--work-dir', type=Path, help='folder of runs and reports (work_dirs/protocols)')
     add('--overwrite', action='store_true', help='train anew what was made from something else')
     add('--dry-run', action='store_true', help='check everything, say what would be done, and stop')
-    add(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help="settings that replace the configs', for training and testing",
-    )
-    add('--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)')
+    add_cfg_options(parser)
+    add_debug(parser)
 
 
 class AddMethod(argparse.Action):
@@ -72,8 +73,85 @@ class AddMethod(argparse.Action):
         if '=' in name:
             parser.error(f'{option_string}: a name comes first, then KEY=VALUE, got {values}')
         held = argparse.Namespace(options={})
-        if settings:
-            CfgOptions(self.option_strings, 'options', nargs='+')(
-                parser, held, settings, option_string
-            )
+        CfgOptions(self.option_strings, 'options')(parser, held, settings, option_string)
         setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), name: held.options})
+
+
+def make_request(args: argparse.Namespace) -> Request:
+    """The ``Request`` that the arguments ask for.
+
+    Raises:
+        ProtocolError: They do not go together.
+    """
+    from ..paths import ROOT
+    from ..protocols.definitions import ProtocolError
+    from ..protocols.plan import Request
+
+    if args.dataset not in DATASETS[args.protocol] and args.config is None:
+        raise ProtocolError(
+            f'{args.protocol} on {args.dataset}: there are configs for '
+            f'{", ".join(DATASETS[args.protocol])}; for other data give --config'
+        )
+    if args.model and args.config and (args.protocol != 'zero_shot' or args.test_config):
+        raise ProtocolError(
+            f'--model {args.model} has no effect beside --config, which says its model'
+        )
+    if args.descriptions and len(args.descriptions) > 2:
+        raise ProtocolError('--descriptions takes one file, or the published pair of two')
+    for name in ('gpus', 'jobs'):
+        if vars(args)[name] < 1:
+            raise ProtocolError(f'--{name} must be 1 or more, got {vars(args)[name]}')
+    if args.shots and min(args.shots) < 1:
+        raise ProtocolError(f'--shots must be 1 or more, got {min(args.shots)}')
+    is_file = args.labels and Path(args.labels).is_file()
+    return Request(
+        protocol=args.protocol,
+        dataset=args.dataset,
+        work_dir=Path(args.work_dir or ROOT / 'work_dirs' / 'protocols').resolve(),
+        model=args.model or ('viclip-tiny' if args.dataset == 'shapes' else 'viclip-b16'),
+        config=args.config,
+        test_config=args.test_config,
+        seeds=tuple(dict.fromkeys(args.seeds or ())),
+        shots=tuple(sorted(set(args.shots))),
+        published_lists=args.lists == 'vificlip',
+        data=args.data and args.data.resolve(),
+        videos=args.videos and args.videos.resolve(),
+        labels=str(Path(args.labels).resolve()) if is_file else args.labels,
+        descriptions=tuple(str(Path(path).resolve()) for path in args.descriptions or ()),
+        select=args.select,
+        processes=args.gpus,
+        amp=args.amp,
+        cfg_options=args.cfg_options or {},
+    )
+
+
+def say_warnings(plan: Plan) -> None:
+    """Check a plan and say what is doubtful."""
+    from ..protocols.checks import check_plan
+    from ..protocols.processes import say
+
+    for warning in check_plan(plan):
+        say(f'warning: {warning}')
+
+
+def outline(plan: Plan) -> str:
+    """What a plan would do, one line per run and list."""
+    lines = []
+    for run in plan.runs:
+        state = 'trained' if run.last_checkpoint.is_file() else 'to train'
+        lines.append(f'{run.folder} ({state})')
+        lines.append(f'  config {run.recipe}')
+        lines.append(f'  train {run.config.train_dataloader.dataset.ann_file}')
+        lines += [f'  test  {e.config.test_dataloader.dataset.ann_file}' for e in run.tests]
+    return '\n'.join([*lines, f'report {plan.report_dir}'])
+
+
+def prepare_terminal() -> None:
+    """Let lines of progress come as they are said, also through a pipe; SIGTERM ends as Ctrl-C."""
+    import signal
+    import threading
+
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if threading.current_thread() is threading.main_thread():
+        # What runs is ended too, and continues with the next call.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)

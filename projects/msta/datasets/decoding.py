@@ -1,17 +1,14 @@
 """Video decoding that a broken file cannot hang, crash, or fill the terminal with bytes.
 
-decord 0.6 hangs on some truncated files, crashes on others and dumps what it reads. It runs in a
-process of its own, one a DataLoader worker (or thread), which is killed and replaced when it is
-late. The frames come back through a pipe, which costs a few milliseconds a clip.
+The decoder runs in a process of its own, one for each DataLoader worker (or thread), which is
+killed and replaced when it is late. Pictures come back through shared memory.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import re
 import select
 import signal
 import stat
@@ -21,16 +18,20 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ..paths import ROOT
+from .shared_memory import SharedBlock, make_block
 
 REASONS = {
     'missing': 'file not found',
     'empty': 'empty file (0 bytes)',
     'permission': 'no permission to read',
-    'not_a_file': 'a folder, not a file',
+    'not_a_file': 'a folder without images, not a file',
     'unreadable': 'not a video, or cut off before its index',
-    'no_video': 'no video stream that decord can decode (audio only, or a codec such as AV1)',
+    'no_video': 'no video stream that can be decoded (audio only, or an unknown codec)',
     'no_frames': 'no frames',
     'damaged': 'damaged or truncated stream',
     'timeout': 'decoding hung',
@@ -38,22 +39,9 @@ REASONS = {
     'skipped': 'in the skip list',
     'other': 'decoding failed',
 }
+DECODERS = ('pyav', 'decord')
 
 _START_LIMIT_SEC = 120.0
-_PIPE_BYTES = 1 << 20
-
-# part of decord's message -> key of REASONS
-_MESSAGES = {
-    'cannot find video stream': 'no_video',
-    'Error reading': 'unreadable',
-    'Failed to measure duration': 'no_frames',
-    'Invalid frame count': 'no_frames',
-    'avfilter_graph_create_filter': 'damaged',
-    'av_read_frame failed': 'damaged',
-    'Unable to handle EOF': 'damaged',
-    'threaded_decoder': 'damaged',
-    'Error getting frame': 'damaged',
-}
 
 
 class VideoDecodeError(RuntimeError):
@@ -76,46 +64,39 @@ def check_file(path: str) -> None:
         status = Path(path).stat()
     except PermissionError as error:
         raise VideoDecodeError(path, 'permission') from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise VideoDecodeError(path, 'missing') from error
-    if stat.S_ISDIR(status.st_mode):
-        raise VideoDecodeError(path, 'not_a_file')
     if not os.access(path, os.R_OK):
         raise VideoDecodeError(path, 'permission')
     if status.st_size == 0 and stat.S_ISREG(status.st_mode):
         raise VideoDecodeError(path, 'empty')
 
 
-def decode_error(path: str, message: str) -> VideoDecodeError:
-    """The error for a message of decord's: a known reason, or the last line of what it said."""
-    for part, reason in _MESSAGES.items():
-        if part in message:
-            return VideoDecodeError(path, reason)
-    lines = [line.strip() for line in message.splitlines() if line.strip()] or ['no message']
-    said = re.sub(r'^\[[\d:]+\] \S+:\d+: ', '', lines[-1])  # time and place in decord's source
-    return VideoDecodeError(path, 'other', said[:200])
-
-
 class DecodeProcess:
-    """A decoding process and the two pipes to it. Not to be shared between threads or forks."""
+    """A decoding process. Not to be shared between threads or forks."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = '') -> None:
+        """``first`` is Python that the process runs before it reads (for tests)."""
         self.owner = os.getpid()
-        worker = Path(__file__).with_name('decode_worker.py')
-        # -P: the folder of this file holds names that must not hide top-level modules.
+        descriptor = make_block()
+        self._block = SharedBlock(descriptor)
+        # -P: what lies in the working directory must not hide modules.
+        start = (
+            f'import sys; sys.path.append({str(ROOT)!r})\n{first}\n'
+            'from projects.msta.datasets.decode_worker import main; main()'
+        )
         self._process = subprocess.Popen(
-            [sys.executable, '-P', str(worker)],
+            [sys.executable, '-P', '-c', start, str(descriptor)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pass_fds=(descriptor,),
             # A signal to the terminal's or a launcher's group must not make a video seem broken.
             process_group=0,
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._requests, self._answers = self._process.stdin, self._process.stdout
-        with contextlib.suppress(AttributeError, OSError):  # a smaller pipe is only slower
-            fcntl.fcntl(self._answers.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._buffer = bytearray()
         try:
             self._read_line(time.monotonic() + _START_LIMIT_SEC)
@@ -126,28 +107,50 @@ class DecodeProcess:
         self._process.stderr.close()
 
     def request(
-        self, path: str, indices: Sequence[int] | None, limit_sec: float
-    ) -> tuple[dict, np.ndarray | None]:
-        """Open `path` (`indices` None) or read its frames, within `limit_sec` seconds.
+        self,
+        op: str,
+        path: str,
+        limit_sec: float,
+        indices: Sequence[int] = (),
+        *,
+        decoder: str = 'pyav',
+        threads: int = 1,
+        whole: bool = False,
+        patient: bool = False,
+        keep: bool = False,
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
+        """Open a video, or get the times of its pictures (N,), or pictures (N, H, W, 3).
 
-        Raises :class:`VideoDecodeError`; after a time-out or a crash this object is closed.
+        Args:
+            op: 'open', 'times' or 'read'.
+            path: the video.
+            limit_sec: how long this may take; if ``patient``, without any progress.
+            indices: pictures to read.
+            decoder: one of :data:`DECODERS`.
+            threads: of the decoder; 0 for its own choice.
+            whole: whether to decode everything before the number of pictures is believed.
+            patient: whether to go on while the decoder gets on.
+            keep: whether later pictures of the same file will be asked for.
+
+        Raises:
+            VideoDecodeError: after a time-out or a crash this object is closed.
         """
-        message = {
-            'path': path,
-            'indices': None if indices is None else [int(index) for index in indices],
-            'limit_sec': limit_sec,
-        }
-        deadline = time.monotonic() + limit_sec
+        message = dict(
+            op=op,
+            path=path,
+            limit_sec=limit_sec,
+            indices=[int(index) for index in indices],
+            decoder=decoder,
+            threads=threads,
+            whole=whole,
+            patient=patient,
+            keep=keep,
+        )
         try:
             self._requests.write(json.dumps(message).encode() + b'\n')
-            header = json.loads(self._read_line(deadline))
-            if 'error' in header:
-                raise decode_error(path, header['error'])
-            frames = None
-            if indices is not None:
-                body = self._read_bytes(int(np.prod(header['shape'])), deadline)
-                frames = np.frombuffer(body, np.uint8).reshape(header['shape'])
-            return header, frames
+            header: dict[str, Any] = {'alive': True}
+            while 'alive' in header:
+                header = json.loads(self._read_line(time.monotonic() + limit_sec))
         except TimeoutError as error:
             self.close()
             raise VideoDecodeError(path, 'timeout', f'longer than {limit_sec:g} s') from error
@@ -156,6 +159,17 @@ class DecodeProcess:
             self.close()
             name = signal.Signals(-code).name if code < 0 else f'exit status {code}'
             raise VideoDecodeError(path, 'crash', name) from error
+        if 'error' in header:
+            raise VideoDecodeError(path, header['error'], header['detail'])
+        if 'shape' not in header:
+            return header, None
+        found = self._block.array(header['shape'], header['dtype']).copy()
+        self._block.shrink()
+        return header, found
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def usable(self) -> bool:
@@ -164,47 +178,30 @@ class DecodeProcess:
 
     def close(self) -> None:
         """Kill the process; without effect in a fork of its owner."""
-        if self.owner != os.getpid():
+        if self.owner != os.getpid() or self._requests.closed:
             return
         self._process.kill()
         self._process.wait()
         self._requests.close()
         self._answers.close()
+        self._block.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at the interpreter's end parts of it may be gone
             self.close()
 
-    def _fill(self, deadline: float, into: memoryview | None = None) -> int:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self._answers], [], [], left)[0]:
-            raise TimeoutError
-        if into is not None:
-            count = os.readv(self._answers.fileno(), [into])
-        else:
-            block = os.read(self._answers.fileno(), _PIPE_BYTES)
-            self._buffer += block
-            count = len(block)
-        if count == 0:
-            raise EOFError
-        return count
-
     def _read_line(self, deadline: float) -> bytes:
         while b'\n' not in self._buffer:
-            self._fill(deadline)
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._answers], [], [], left)[0]:
+                raise TimeoutError
+            found = os.read(self._answers.fileno(), 1 << 16)
+            if not found:
+                raise EOFError
+            self._buffer += found
         line, _, rest = self._buffer.partition(b'\n')
         self._buffer = bytearray(rest)
         return bytes(line)
-
-    def _read_bytes(self, size: int, deadline: float) -> bytearray:
-        body = bytearray(size)
-        have = len(self._buffer)
-        body[:have] = self._buffer
-        self._buffer = bytearray()
-        view = memoryview(body)
-        while have < size:
-            have += self._fill(deadline, view[have:])
-        return body
 
 
 _local = threading.local()

@@ -7,51 +7,55 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmaction.datasets.transforms import ColorJitter, DecordInit
+from mmaction.datasets.transforms import ColorJitter
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from .decoding import DECODERS
 from .readers import BlankReader, IsolatedReader
 
 
 @TRANSFORMS.register_module()
-class MSTADecordInit(DecordInit):
-    """DecordInit that a broken file cannot hang or crash, and whose errors name the file.
+class MSTAVideoInit(BaseTransform):
+    """Open a video file, or a folder of images, by the one reader (:mod:`.readers`).
 
-    Upstream reads the file into memory, which crashes decord on truncated AVI files. This one opens
-    by path in a process of its own, stopped after `limit_sec` seconds a call. Follow it with the
-    accurate (default) ``DecordDecode``. An unreadable video raises
-    :class:`~.decoding.VideoDecodeError`; :class:`~.video_dataset.MSTAVideoDataset` catches it.
+    A broken file cannot hang or crash what comes after. MMAction2's ``DecordDecode`` follows, which
+    reads from any reader. An unreadable video raises :class:`~.decoding.VideoDecodeError`;
+    :class:`~.video_dataset.MSTAVideoDataset` catches it.
 
     With ``results['placeholder']`` true, black frames are given instead and no file is read.
 
     Args:
         limit_sec: the longest that opening, or reading the frames of one sample, may take.
+        decoder: 'pyav', or 'decord' to repeat what earlier versions read, with its errors.
     """
 
-    def __init__(self, limit_sec: float = 60.0) -> None:
+    def __init__(self, limit_sec: float = 60.0, decoder: str = 'pyav') -> None:
         if limit_sec <= 0:
             raise ValueError(f'limit_sec must be a positive number of seconds, got {limit_sec}')
-        super().__init__()
-        self.limit_sec = limit_sec
-
-    def _get_video_reader(self, filename: str) -> IsolatedReader:
-        # Upstream takes names without an extension as .mp4.
-        if not Path(filename).suffix and not Path(filename).exists():
-            filename += '.mp4'
-        return IsolatedReader(filename, self.limit_sec)
+        if decoder not in DECODERS:
+            raise ValueError(f'decoder must be one of {", ".join(DECODERS)}, got {decoder!r}')
+        self.limit_sec, self.decoder = limit_sec, decoder
 
     def transform(self, results: dict) -> dict:
         if results.get('placeholder', False):
-            reader = BlankReader()
-            results.update(
-                video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps()
-            )
-            return results
-        return super().transform(results)
+            reader: BlankReader | IsolatedReader = BlankReader()
+        else:
+            path = results['filename']
+            # MMAction2 takes names without an extension as .mp4.
+            if not Path(path).suffix and not Path(path).exists():
+                path += '.mp4'
+            reader = IsolatedReader(path, self.limit_sec, decoder=self.decoder)
+        results.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps())
+        return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(limit_sec={self.limit_sec})'
+        return f'{type(self).__name__}(limit_sec={self.limit_sec}, decoder={self.decoder!r})'
+
+
+@TRANSFORMS.register_module()
+class MSTADecordInit(MSTAVideoInit):
+    """The earlier name of :class:`MSTAVideoInit`, which configs and checkpoints hold."""
 
 
 def _clips(results: dict) -> list[slice]:
@@ -107,6 +111,9 @@ class ClipColorJitter(ColorJitter):
         contrast: the same for contrast.
         saturation: the same for saturation.
         hue: largest shift of the hue, as a fraction of the colour circle.
+        per_frame: draw the changes anew for each frame of a clip, as the code that MSTA descends
+            from does (ViFi-CLIP, ``datasets/pipeline.py``, ``ColorJitter``: only ``p`` is drawn
+            once for all frames). An option for comparisons with it: colours then flicker.
     """
 
     def __init__(
@@ -116,9 +123,11 @@ class ClipColorJitter(ColorJitter):
         contrast: float = 0.4,
         saturation: float = 0.2,
         hue: float = 0.1,
+        per_frame: bool = False,
     ) -> None:
         super().__init__(brightness, contrast, saturation, hue)
         self.p = _check_probability(p)
+        self.per_frame = per_frame
 
     @staticmethod
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -131,10 +140,12 @@ class ClipColorJitter(ColorJitter):
         imgs = list(results['imgs'])
         for clip in _clips(results):
             if random.random() < self.p:
-                self.fn_idx = random.sample(range(4), 4)
-                imgs[clip] = super().transform({'imgs': imgs[clip]})['imgs']
+                frames = [slice(i, i + 1) for i in range(clip.start, clip.stop)]
+                for part in frames if self.per_frame else [clip]:
+                    self.fn_idx = random.sample(range(4), 4)
+                    imgs[part] = super().transform({'imgs': imgs[part]})['imgs']
         results['imgs'] = imgs
         return results
 
     def __repr__(self) -> str:
-        return f'{super().__repr__()[:-1]}, p={self.p})'
+        return f'{super().__repr__()[:-1]}, p={self.p}, per_frame={self.per_frame})'

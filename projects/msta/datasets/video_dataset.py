@@ -53,7 +53,7 @@ class MSTAVideoDataset(VideoDataset):
     Args:
         ann_file: text list, CSV, or '' for a folder a class under ``data_prefix['video']``; see
             :func:`~.annotations.read_annotations`.
-        pipeline: transforms, the first of them ``MSTADecordInit``.
+        pipeline: transforms, the first of them ``MSTAVideoInit``.
         data_prefix: the folder that paths are relative to.
         labels: class names (as ``read_labels`` takes them) that the class indices must agree with.
         skip_list: file of videos not to open. Left out in training; in testing, counted as failed.

@@ -6,7 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-_THINKING = re.compile(r'<(think|thinking|reasoning)>.*?</\1>', re.DOTALL | re.IGNORECASE)
+# Reasoning that servers leave in the answer, in the marks of different models: <think>, [THINK],
+# ◁think▷, <|START_THINKING|>. A draft among it is not the answer.
+_MARK = (
+    r'(?:<\|?|\[|◁){slash}(?:seed:)?(?:start_|end_)?'
+    r'(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)(?:\|?>|\]|▷)'
+)
+_OPENING = re.compile(_MARK.format(slash='(?!end_|/)'), re.IGNORECASE)
+_CLOSING = re.compile(_MARK.format(slash='(?:/|(?=end_))'), re.IGNORECASE)
+# gpt-oss' form: channels, of which only the last one, "final", is the answer.
+_CHANNEL = re.compile(r'<\|channel\|>\s*(\w+)[^<]*<\|message\|>')
+_DRAFTED = re.compile(r'\{\s*"(?:spatial|temporal)"')
 _ENUMERATION = re.compile(
     r'^(?:[-*•]\s+|\(?\d{1,2}[.):]\s+|(?:sub-)?step\s*\d{1,2}\s*[:.)-]\s*)', re.IGNORECASE
 )
@@ -43,9 +53,12 @@ def parse_answer(text: str) -> Answer:
     Raises:
         AnswerError: no such object, or lists that are missing or hold something else than texts.
     """
-    text = _THINKING.sub('', text).strip()
-    if not text:
+    answer = without_reasoning(text).strip()
+    if text.strip() and not answer:
+        raise AnswerError(['the answer was reasoning alone, with no JSON object after its end'])
+    if not answer:
         raise AnswerError(['the answer was empty'])
+    text = answer
     data = _find_object(text)
     if data is None:
         raise AnswerError(
@@ -56,6 +69,16 @@ def parse_answer(text: str) -> Answer:
     except ValidationError as error:
         reasons = [f'{_place(detail["loc"])}: {detail["msg"]}' for detail in error.errors()[:6]]
         raise AnswerError(reasons) from None
+
+
+def without_reasoning(text: str) -> str:
+    """Return what follows the reasoning; nothing if the reasoning has no end."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        text = text[channels[-1].end() :] if channels[-1][1].lower() == 'final' else ''
+    ends = list(_CLOSING.finditer(text))
+    text = text[ends[-1].end() :] if ends else text
+    return '' if _OPENING.search(text) else text
 
 
 def bare_phrase(text: str, whole_sentence: bool = False) -> str:
@@ -73,7 +96,10 @@ def bare_phrase(text: str, whole_sentence: bool = False) -> str:
 
 
 def _find_object(text: str) -> Any:
-    """Return the last JSON object with either key: models tend to correct themselves."""
+    """Return the last JSON object with either key: models tend to correct themselves.
+
+    None if a later one was begun and is not whole: then the earlier one was a draft.
+    """
     decoder = json.JSONDecoder()
     found, position = None, text.find('{')
     while position >= 0:
@@ -81,6 +107,8 @@ def _find_object(text: str) -> Any:
             data, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
             end = position + 1
+            if _DRAFTED.match(text, position):
+                found = None
         else:
             if isinstance(data, dict) and {'spatial', 'temporal'} & set(data):
                 found = data

@@ -7,10 +7,10 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from projects.msta.descriptions.schema import DescriptionError
+from .schema import DescriptionError
 
 _VERSION = 1
 _PATIENCE_SEC = 60.0
@@ -24,18 +24,12 @@ CREATE TABLE answers (
 CREATE TABLE dialects (
     endpoint TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
     PRIMARY KEY (endpoint, model));
-CREATE TABLE batches (
-    token TEXT PRIMARY KEY, id TEXT, endpoint TEXT NOT NULL, state TEXT NOT NULL,
-    created TEXT NOT NULL);
-CREATE TABLE batch_items (
-    token TEXT NOT NULL, key TEXT NOT NULL, question TEXT NOT NULL,
-    PRIMARY KEY (token, key));
 """
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked: request ``key`` for the ``attempt``-th time, from 0."""
+class Row:
+    """The answer to request ``key``, asked for the ``attempt``-th time, from 0."""
 
     key: str
     attempt: int
@@ -44,12 +38,6 @@ class Question:
     prompt_version: str
     parameters: str
     endpoint: str
-
-
-@dataclass(frozen=True)
-class Row(Question):
-    """A question and its answer."""
-
     content: str
     finish_reason: str | None
     prompt_tokens: int
@@ -58,52 +46,41 @@ class Row(Question):
     created: str
 
 
-@dataclass(frozen=True)
-class BatchRecord:
-    """A batch as known here; ``id`` is None while its creation is not confirmed."""
-
-    token: str
-    id: str | None
-    endpoint: str
-    state: str
-    created: str
-
-
 def _remedy(error: Exception) -> str:
-    """What a user can do about an error of SQLite's or of the file system."""
-    message = str(error)
+    """Return what a user can do about an error of SQLite's or of the file system."""
     other = 'give another file with --cache'
-    if 'locked' in message:
-        return f'another process has kept it for {_PATIENCE_SEC:g} s: wait for it, or {other}'
-    if 'full' in message or 'disk I/O' in message:
-        return f'free some disk space, or {other}'
-    if 'readonly' in message:
+    # Without a code: text that is not UTF-8, found while reading.
+    code = getattr(error, 'sqlite_errorname', 'SQLITE_CORRUPT')
+    if isinstance(error, PermissionError) or code.startswith('SQLITE_READONLY'):
         return f'make it and its folder writable, or {other}'
-    if 'malformed' in message or 'not a database' in message or 'decode' in message:
+    if isinstance(error, OSError):
+        return other
+    if code.startswith('SQLITE_BUSY'):
+        return f'another process has kept it for {_PATIENCE_SEC:g} s: wait for it, or {other}'
+    if code.startswith(('SQLITE_FULL', 'SQLITE_IOERR')):
+        return f'free some disk space, or {other}'
+    if code.startswith(('SQLITE_CORRUPT', 'SQLITE_NOTADB')):
         return f'it is damaged, or something else: restore a copy, or {other}'
     return other
 
 
 class Cache:
-    """The answers, what the endpoints accept, and the batches under way.
+    """The answers, and what the endpoints accept.
 
     Every method commits before it returns, and may be called from any thread.
 
     Raises:
-        DescriptionError: a file that is no such cache, is damaged, or cannot be written.
+        DescriptionError: a file that is not such a cache, is damaged, or cannot be written.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._open()
-
-    def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite would find out at the first answer, which is paid for by then.
             if self.path.is_file() and not os.access(self.path, os.R_OK | os.W_OK):
-                raise sqlite3.OperationalError('a readonly database')
+                raise PermissionError('a readonly database')
             # The default rollback journal with full syncing: unlike WAL it works on network disks.
             self._database = sqlite3.connect(
                 self.path, timeout=_PATIENCE_SEC, check_same_thread=False
@@ -124,6 +101,7 @@ class Cache:
         self._check_origin(version, found)
 
     def _check_origin(self, version: int, tables: set[str]) -> None:
+        # Files of earlier versions have more tables, which nothing reads.
         ours = set(re.findall(r'CREATE TABLE (\w+)', _TABLES))
         if tables and not tables & ours:
             self.close()
@@ -197,43 +175,9 @@ class Cache:
             return dict(json.loads(row[0])) if row else None
 
     def store_dialect(self, endpoint: str, model: str, settings: dict[str, object]) -> None:
+        """Remember what was found out about an endpoint."""
         with self._transaction() as database:
             database.execute(
                 'INSERT OR REPLACE INTO dialects VALUES (?, ?, ?)',
                 (endpoint, model, json.dumps(settings)),
-            )
-
-    def batches(self, endpoint: str) -> list[BatchRecord]:
-        """Return the batches of an endpoint that are not collected yet, oldest first."""
-        with self._transaction() as database:
-            rows = database.execute(
-                "SELECT * FROM batches WHERE endpoint = ? AND state != 'collected' "
-                'ORDER BY created, token',
-                (endpoint,),
-            ).fetchall()
-        return [BatchRecord(*row) for row in rows]
-
-    def batch_items(self, token: str) -> dict[str, Question]:
-        """Return the questions in a batch, by key."""
-        with self._transaction() as database:
-            rows = database.execute(
-                'SELECT key, question FROM batch_items WHERE token = ?', (token,)
-            ).fetchall()
-            return {key: Question(**json.loads(question)) for key, question in rows}
-
-    def begin_batch(self, record: BatchRecord, questions: Iterable[Question]) -> None:
-        """Note a batch that is about to be created."""
-        with self._transaction() as database:
-            database.execute('INSERT INTO batches VALUES (?, ?, ?, ?, ?)', astuple(record))
-            database.executemany(
-                'INSERT INTO batch_items VALUES (?, ?, ?)',
-                [(record.token, item.key, json.dumps(asdict(item))) for item in questions],
-            )
-
-    def update_batch(self, token: str, state: str, batch_id: str | None = None) -> None:
-        """Set a batch's state, and its id once that is known."""
-        with self._transaction() as database:
-            database.execute(
-                'UPDATE batches SET state = ?, id = COALESCE(?, id) WHERE token = ?',
-                (state, batch_id, token),
             )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from projects.msta.descriptions.forms import KINDS, STYLES, Kind
-from projects.msta.descriptions.gate import find_debris, similar
-from projects.msta.descriptions.reader import over_context
-from projects.msta.descriptions.schema import Descriptions, find_problems
-from projects.msta.labels import humanize_label
-from projects.msta.tokenizer import count_tokens
+from ..labels import humanize_label
+from ..tokenizer import count_tokens
+from .file import over_context
+from .forms import KINDS, STYLES, Kind
+from .quality import find_debris, similar
+from .schema import Descriptions, find_problems
 
 _SHOWN = 8
 _PUBLISHED = re.compile(
@@ -61,7 +61,7 @@ def examine(descriptions: Descriptions, context: int) -> Findings:
                 f'{name!r}: {tokens} tokens: {text}'
                 for name, text, tokens in over_context(descriptions, context)
             ],
-            'sentences that are no descriptions': _debris(descriptions),
+            'sentences that are not descriptions': _debris(descriptions),
             'near-duplicates within a class': _duplicates_within(descriptions),
             'sentences that several classes share': _shared(descriptions),
             'classes whose descriptions mention another class': _mentions(descriptions),

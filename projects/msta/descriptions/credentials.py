@@ -1,12 +1,14 @@
 """What must never be shown or stored: the API key, and credentials inside a URL."""
 
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from projects.msta.descriptions.schema import DescriptionError
+from .schema import DescriptionError
 
 DEFAULT_BASE_URL = 'https://api.openai.com/v1'
+_PATH = '/chat/completions'
 _LOCAL_KEY = 'no-key'
 _MIN_SECRET = 8
 
@@ -30,14 +32,13 @@ class Credentials:
         """Take the key from the environment; endpoints other than OpenAI's may need none.
 
         Raises:
-            DescriptionError: a URL that is none, or no key for an endpoint that needs one.
+            DescriptionError: something that is not a URL, or no key for an endpoint that needs one.
         """
         url = base_url or os.environ.get('OPENAI_BASE_URL') or DEFAULT_BASE_URL
-        parts = urlsplit(url)
-        if parts.scheme not in ('http', 'https') or not parts.hostname:
+        if not _is_url(url):
             raise DescriptionError(
-                f'--base-url {_shown(url)!r} is no URL: give for instance '
-                'http://localhost:8000/v1 (the part before /chat/completions)'
+                f'--base-url {_shown(url)!r} is not a URL: give for instance '
+                f'http://localhost:8000/v1 (the part before {_PATH})'
             )
         # A key for one endpoint must not reach another in an unprintable header.
         key = os.environ.get(variable, '').strip()
@@ -51,29 +52,64 @@ class Credentials:
                 f'the environment variable {variable} holds characters no key can have: '
                 'copy the key again'
             )
-        return cls(url.rstrip('/'), key or _LOCAL_KEY, variable)
+        parts = urlsplit(url)
+        path = parts.path.rstrip('/').removesuffix(_PATH)
+        return cls(urlunsplit(parts._replace(path=path)), key or _LOCAL_KEY, variable)
 
     @property
     def endpoint(self) -> str:
         """The URL without user, password, query and fragment."""
         return _shown(self.base_url)
 
+    @property
+    def has_path(self) -> bool:
+        """Whether the URL says more than the host, such as ``/v1``."""
+        return bool(urlsplit(self.base_url).path.strip('/'))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine, where no proxy can reach it."""
+        host = urlsplit(self.base_url).hostname or ''
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return host == 'localhost' or host.endswith('.localhost')
+        return address.is_loopback or address.is_unspecified
+
+    def below(self, path: str) -> 'Credentials':
+        """Return the same credentials for a path below the URL."""
+        parts = urlsplit(self.base_url)
+        url = urlunsplit(parts._replace(path=parts.path.rstrip('/') + path))
+        return Credentials(url, self.key, self.variable)
+
     def redact(self, text: str) -> str:
-        """Return the text with the secrets blotted out."""
+        """Return the text with asterisks for the secrets."""
         parts = urlsplit(self.base_url)
         for secret in (self.key, parts.password, parts.query):
-            # Placeholders such as vLLM's "EMPTY" are no secrets, and ordinary words.
+            # Placeholders such as vLLM's "EMPTY" are not secrets but ordinary words.
             if secret and len(secret) >= _MIN_SECRET and secret != _LOCAL_KEY:
                 text = text.replace(secret, '***')
         return text
 
     def key_advice(self) -> str:
+        """Return what to do about a key that is refused."""
         if self.key == _LOCAL_KEY:
             return f'export the key for {self.endpoint} in the environment variable {self.variable}'
         return f'check the key in the environment variable {self.variable}'
 
 
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ('http', 'https') and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is not a number, a bracket that is not closed
+        return False
+
+
 def _shown(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition('@')[2]
     host = parts.netloc.rpartition('@')[2]
     return urlunsplit((parts.scheme, host, parts.path, '', '')).rstrip('/')

@@ -1,6 +1,6 @@
-"""What an OpenAI-compatible endpoint accepts, found out once from its own error messages."""
+"""What an OpenAI-compatible endpoint accepts, found out once from what it refuses."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 MODES = ('json_schema', 'json_object', 'text')
@@ -10,6 +10,8 @@ _FORMAT_HINTS = (
     'response_format', 'json_schema', 'json_object', 'json mode', 'structured output', 'schema',
     'grammar', 'guided', 'output format',
 )  # fmt: skip
+# Gemma's and old Mistral's chat templates know no system role, and say so in these ways.
+_SYSTEM_HINTS = ('system role', 'system message', 'system prompt', 'developer instruction', 'roles')
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,41 @@ class Dialect:
         limit: the name of the token limit, or None where no name is accepted.
         temperature: whether the endpoint lets one set it.
         seed: likewise.
+        system: whether it takes a system message; else its text precedes the user's.
     """
 
     mode: str = MODES[0]
     limit: str | None = LIMITS[0]
     temperature: bool = True
     seed: bool = True
+    system: bool = True
 
     @classmethod
-    def restore(cls, settings: dict[str, Any] | None) -> 'Dialect':
-        """Return a remembered dialect, or the most demanding one."""
-        try:
-            return cls(**settings) if settings else cls()
-        except TypeError:
-            return cls()
+    def restore(cls, settings: dict[str, Any]) -> 'Dialect | None':
+        """Return a remembered dialect; None if it was remembered in another form."""
+        known = {field.name for field in fields(cls)}
+        return cls(**settings) if set(settings) <= known else None
 
     def settings(self) -> dict[str, Any]:
+        """Return what to remember."""
         return asdict(self)
+
+    def sent(self, identity: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters without those that the endpoint refuses."""
+        left_out = {name for name in ('temperature', 'seed') if not getattr(self, name)}
+        return {name: None if name in left_out else value for name, value in identity.items()}
+
+    def describe(self) -> str:
+        """Return what the endpoint does not take, in words."""
+        refused = []
+        if self.mode != MODES[0]:
+            refused.append('a JSON schema' if self.mode == MODES[1] else 'JSON modes')
+        if self.limit != LIMITS[0]:
+            refused.append('max_tokens' if self.limit else 'limits of tokens')
+        if not self.system:
+            refused.append('a system message (its text went before the question)')
+        refused += [name for name in ('temperature', 'seed') if not getattr(self, name)]
+        return ', '.join(refused) or 'nothing less than was asked for'
 
     def body(
         self,
@@ -67,6 +87,9 @@ class Dialect:
         max_tokens: int,
     ) -> dict[str, Any]:
         """Return the body of a chat-completions request."""
+        if not self.system and messages[0]['role'] == 'system':
+            first = f'{messages[0]["content"]}\n\n{messages[1]["content"]}'
+            messages = [{'role': 'user', 'content': first}, *messages[2:]]
         body: dict[str, Any] = {'model': parameters.model, 'messages': messages}
         if self.mode == 'json_schema':
             described = {'name': 'descriptions', 'strict': True, 'schema': schema}
@@ -82,26 +105,40 @@ class Dialect:
         return body | (parameters.extra or {})
 
     def adapt(self, message: str, parameter: str | None, sent: dict[str, Any]) -> 'Dialect | None':
-        """Return the dialect to try after a refusal, or None where the refusal names nothing of it.
+        """Return the dialect to try first after a refusal; None if it points at nothing.
 
         Args:
-            message: the endpoint's error message.
+            message: the endpoint's words. Only the order of what is tried depends on them.
             parameter: the request's field that the endpoint blames, if it says so.
             sent: the body that was refused.
         """
         text = f'{parameter or ""} {message}'.lower()
         blamed = (parameter or '').split('.')[0]
-        if 'temperature' in sent and (blamed == 'temperature' or 'temperature' in text):
+        if 'temperature' in sent and 'temperature' in text:
             return replace(self, temperature=False)
-        if self.limit and (blamed == self.limit or self.limit in text):
+        if self.limit and self.limit in text:
             return replace(self, limit=LIMITS[LIMITS.index(self.limit) + 1])
         if 'seed' in sent and (blamed == 'seed' or "'seed'" in text):
             return replace(self, seed=False)
-        if self.mode != 'text' and any(hint in text for hint in _FORMAT_HINTS):
-            return self.plainer()
+        if self.system and any(hint in text for hint in _SYSTEM_HINTS):
+            return replace(self, system=False)
+        if self.mode != MODES[-1] and any(hint in text for hint in _FORMAT_HINTS):
+            return self._plainer_output()
         return None
 
-    def plainer(self) -> 'Dialect | None':
-        """Return the dialect with the next less strict output mode, if there is one."""
-        following = MODES.index(self.mode) + 1
-        return replace(self, mode=MODES[following]) if following < len(MODES) else None
+    def plainer(self, sent: dict[str, Any]) -> 'Dialect | None':
+        """Return the dialect with one demand less; None if there is none left to drop."""
+        if self.mode != MODES[-1]:
+            return self._plainer_output()
+        if self.system:
+            return replace(self, system=False)
+        if self.limit:
+            return replace(self, limit=LIMITS[LIMITS.index(self.limit) + 1])
+        if 'temperature' in sent and self.temperature:
+            return replace(self, temperature=False)
+        if 'seed' in sent and self.seed:
+            return replace(self, seed=False)
+        return None
+
+    def _plainer_output(self) -> 'Dialect':
+        return replace(self, mode=MODES[MODES.index(self.mode) + 1])

@@ -1,29 +1,45 @@
-"""An OpenAI-compatible endpoint, asked patiently: bounded concurrency, back-off, verdicts."""
+"""An OpenAI-compatible endpoint: bounded concurrency, what it accepts, and why it refuses.
+
+The client repeats what fails on the way (408, 409, 429, 5xx, time-outs, lost connections), waits
+longer each time, and honours ``Retry-After`` up to two minutes. What it lacks is here: a page that
+is not JSON though its status is 200 (gateways, hotel networks) is asked for again, an account
+without credit is not, and nothing is repeated once the user wants to stop.
+"""
 
 import asyncio
-import email.utils
-import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import openai
 
-from projects.msta.descriptions.credentials import Credentials
-from projects.msta.descriptions.dialect import Dialect, Parameters
-from projects.msta.descriptions.prompts import answer_schema
-from projects.msta.descriptions.reply import Reply, read_reply
-from projects.msta.descriptions.schema import DescriptionError
+from .credentials import Credentials
+from .dialect import Dialect, Parameters
+from .prompts import answer_schema
+from .reply import Reply, is_bad_model, is_content_refusal, is_without_credit, read_reply, reason
+from .schema import DescriptionError
 
-MAX_DELAY_SEC = 30.0
-MAX_RETRY_AFTER_SEC = 300.0
 _MAX_BARREN = 3
-T = TypeVar('T')
+_CONNECT_SEC = 5.0
+_FIRST_TRIES = 3
+_MAX_PAUSE_SEC = 8.0
+# Statuses by which servers refuse a field of the request; some template errors are a 500.
+_REFUSALS = (400, 415, 422, 500, 501)
+# Of the client's HTTP library, which is not this project's to import.
+_NEVER_CONNECTED = ('ConnectError', 'ConnectTimeout', 'ProxyError', 'UnsupportedProtocol')
 
 
 class StopRunError(DescriptionError):
-    """Asking on is pointless: a wrong key, a wrong model, an endpoint that went away."""
+    """Asking on is pointless: an endpoint that went away, an account without credit."""
+
+    is_setting = False
+
+
+class EndpointSettingError(StopRunError):
+    """Asking on is pointless until the user changes the key, the model or the URL."""
+
+    is_setting = True
 
 
 class GaveUpError(Exception):
@@ -45,57 +61,82 @@ class Counts:
     completion_tokens: int = 0
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long and how often to try.
+class Endpoint:
+    """Sends requests and learns the endpoint's dialect; a context manager.
 
     Attributes:
-        retries: how often a failed request is repeated.
-        first_delay_sec: the first pause; it doubles each time, with jitter.
-        timeout_sec: the time a request may take.
+        proven: whether a request in this dialect has succeeded, now or in an earlier run.
+        stopping: set it to end the run: what is in flight is awaited, nothing else is sent.
     """
-
-    retries: int = 10
-    first_delay_sec: float = 1.0
-    timeout_sec: float = 120.0
-
-
-class Endpoint:
-    """Sends requests, learns the endpoint's dialect, and repeats what may succeed later."""
 
     def __init__(
         self,
-        client: openai.AsyncOpenAI,
         parameters: Parameters,
         num: int,
         credentials: Credentials,
         *,
         concurrency: int = 16,
-        patience: Patience | None = None,
+        retries: int = 10,
+        timeout_sec: float = 120.0,
         dialect: Dialect | None = None,
+        note: Callable[[str], None] = lambda line: None,
     ):
-        self.client = client
         self.parameters = parameters
-        self.patience = patience or Patience()
+        self.credentials = credentials
         self.dialect = dialect or Dialect()
         self.proven = dialect is not None
         self.counts = Counts()
         self.stopping = asyncio.Event()
-        self.credentials = credentials
+        self._retries = retries
+        self._timeout_sec = timeout_sec
+        self._note = note
         self._schema = answer_schema(num)
         self._slots = asyncio.Semaphore(concurrency)
-        self._resume_at = 0.0
+        self._patient = False
         self._barren = 0
+        self._client = self._connect()
+
+    def _connect(self) -> openai.AsyncOpenAI:
+        hooks: dict[str, list[Callable[..., Any]]] = {
+            'request': [self._before_request],
+            'response': [self._after_response],
+        }
+        timeout = openai.Timeout(self._timeout_sec, connect=min(_CONNECT_SEC, self._timeout_sec))
+        try:
+            http = openai.DefaultAsyncHttpxClient(
+                trust_env=not self.credentials.is_local, event_hooks=hooks, timeout=timeout
+            )
+            return openai.AsyncOpenAI(
+                api_key=self.credentials.key,
+                base_url=self.credentials.base_url,
+                max_retries=self._retries,
+                timeout=timeout,
+                http_client=http,
+            )
+        except (ImportError, ValueError) as error:
+            # A SOCKS proxy without its package, or a proxy's URL of a form that is not known.
+            said = self.credentials.redact(str(error))
+            raise EndpointSettingError(
+                f'the proxy that the environment names (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY) '
+                f'cannot be used for {self.credentials.endpoint}: {said} Unset the variable for '
+                'this command (env -u ALL_PROXY ...), or pip install socksio for a socks5:// proxy'
+            ) from None
+
+    async def __aenter__(self) -> 'Endpoint':
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
 
     async def ask(self, messages: list[dict[str, str]], limit_growth: int = 1) -> Reply:
-        """Send one request, repeating it as long as that may help.
+        """Send one request, in other words if the endpoint refuses these.
 
         Raises:
             GaveUpError: this request failed for good.
             StopRunError: no request can succeed.
-            InterruptError: ``stopping`` was set while waiting.
+            InterruptError: ``stopping`` was set before it was sent.
         """
-        failures = 0
+        first, unreadable = self.dialect, 0
         while True:
             dialect = self.dialect
             max_tokens = self.parameters.max_tokens * limit_growth
@@ -103,85 +144,119 @@ class Endpoint:
             try:
                 reply = await self._send(body)
             except openai.APIStatusError as error:
-                if self._adapted(error, dialect, body):
+                if self._moved_below_v1(error.status_code) or self._adapted(error, dialect, body):
                     continue
-                problem, wait = await self._verdict(error)
-            except (openai.APIError, TimeoutError) as error:
-                problem, wait = self._describe(error), None
+                if self._cut_short(error):
+                    continue
+                if not self.proven:
+                    # What was dropped in vain is not to blame.
+                    self.dialect = first
+                await self._refused(error)
+            except openai.APIError as error:
+                problem = self._describe(error)
+                if not self._patient and type(error.__cause__).__name__ in _NEVER_CONNECTED:
+                    raise EndpointSettingError(
+                        f'{problem}: is the server running, and is --base-url right?'
+                    ) from None
+                if self._cut_short(error):
+                    continue
+                self._give_up(problem)
             except ValueError as error:
-                problem, wait = f'the response was no chat completion: {error}', None
+                if self._moved_below_v1(200):
+                    continue
+                unreadable += 1
+                if unreadable > self._retries:
+                    problem = f'the response was not a chat completion: {error}'
+                    self._give_up(f'{problem} ({unreadable} tries)')
+                self.counts.retries += 1
+                await asyncio.sleep(min(_MAX_PAUSE_SEC, 0.25 * 2**unreadable))
             else:
-                self.proven, self._barren = True, 0
+                self.proven, self._patient, self._barren = True, True, 0
                 return reply
-            failures += 1
-            if failures > self.patience.retries:
-                self._give_up(f'{problem} ({failures} tries)')
-            self.counts.retries += 1
-            await self._pause(failures, wait)
 
     async def _send(self, body: dict[str, Any]) -> Reply:
+        client = self._client
+        if not self._patient:
+            # An endpoint that is not there, or refuses with a 500, shows before all the retries.
+            client = client.with_options(max_retries=min(self._retries, _FIRST_TRIES - 1))
         async with self._slots:
-            while self._resume_at > time.monotonic():
-                await self._wait_until(self._resume_at)
-            if self.stopping.is_set():
-                raise InterruptError
-            self.counts.requests += 1
             started = time.monotonic()
-            async with asyncio.timeout(self.patience.timeout_sec):
-                # The plain body: the client's typed models cost half of its time and reject
-                # nothing that is not checked here.
-                try:
-                    data = await self.client.post('/chat/completions', cast_to=object, body=body)
-                except openai.RateLimitError as error:
-                    # The limit holds for all requests, so all of them wait; noted before the
-                    # slot is free for the next one.
-                    wait = min(retry_after(error.response.headers) or 0.0, MAX_RETRY_AFTER_SEC)
-                    self._resume_at = max(self._resume_at, time.monotonic() + wait)
-                    raise
+            # The plain body: the client's typed models cost half of its time and reject nothing
+            # that is not checked here.
+            data = await client.post('/chat/completions', cast_to=object, body=body)
         reply = read_reply(data, self.credentials, time.monotonic() - started)
         self.counts.prompt_tokens += reply.prompt_tokens
         self.counts.completion_tokens += reply.completion_tokens
         return reply
 
+    async def _before_request(self, request: Any) -> None:
+        """Count a request, or refuse to send it where the user wants to stop."""
+        if not request.url.path.endswith('/chat/completions'):
+            return
+        if self.stopping.is_set():
+            raise InterruptError
+        self.counts.requests += 1
+        self.counts.retries += request.headers.get('x-stainless-retry-count', '0') != '0'
+
+    async def _after_response(self, response: Any) -> None:
+        """Keep the client from asking an account without credit again."""
+        if response.status_code == 429:
+            await response.aread()
+            if is_without_credit(response.text):
+                response.headers['x-should-retry'] = 'false'
+
+    def _cut_short(self, error: openai.APIError) -> bool:
+        """Go on with all retries where the first few were used up."""
+        if _retries_used(error) != _FIRST_TRIES - 1 or self._retries < _FIRST_TRIES:
+            return False
+        self._patient = True
+        return True
+
+    def _moved_below_v1(self, status: int) -> bool:
+        """Go on below ``/v1``, once, where the bare host has no chat completions."""
+        if self.proven or self.credentials.has_path or status not in (200, 404, 405):
+            return False
+        self.credentials = self.credentials.below('/v1')
+        self._client.base_url = self.credentials.base_url
+        self._note(f'nothing there answers chat requests: trying {self.credentials.endpoint}')
+        return True
+
     def _adapted(
         self, error: openai.APIStatusError, dialect: Dialect, body: dict[str, Any]
     ) -> bool:
         """Learn from a refusal; True if the request is worth sending again in other words."""
-        if error.status_code not in (400, 415, 422, 500, 501):
+        if error.status_code not in _REFUSALS:
             return False
         if self.dialect != dialect:
             return True
-        adapted = dialect.adapt(error.message, error.param, body)
-        unexplained = not (_is_content_refusal(error) or _is_bad_model(error))
+        adapted = dialect.adapt(reason(error), error.param, body)
+        unexplained = not (is_content_refusal(error) or is_bad_model(error))
         if adapted is None and unexplained and not self.proven and error.status_code in (400, 422):
-            adapted = dialect.plainer()
+            adapted = dialect.plainer(body)
         if adapted is None or (self.proven and error.status_code >= 500):
             return False
         self.dialect = adapted
         return True
 
-    async def _verdict(self, error: openai.APIStatusError) -> tuple[str, float | None]:
-        """Return the problem and how long the endpoint asks to wait, if it may pass."""
-        problem = self._describe(error)
-        status = error.status_code
+    async def _refused(self, error: openai.APIStatusError) -> NoReturn:
+        """Say what a final error status means: for the run, or for this request alone."""
+        problem, status = self._describe(error), error.status_code
         if status in (401, 403):
-            raise StopRunError(f'{problem}: {self.credentials.key_advice()}')
-        if status == 404 or _is_bad_model(error):
-            raise StopRunError(
-                f'{problem}: check --model {self.parameters.model!r} and --base-url'
-                f'{await self._offered_models()}'
+            raise EndpointSettingError(f'{problem}: {self.credentials.key_advice()}')
+        if status in (404, 405) or is_bad_model(error):
+            raise EndpointSettingError(
+                f'{problem}: check --model {self.parameters.model!r} and --base-url '
+                f'{self.credentials.endpoint}{await self._offered_models()}'
             )
-        if status == 429 and 'quota' in f'{error.code} {error.message}'.lower():
+        if status == 402 or (status == 429 and is_without_credit(error.body)):
             raise StopRunError(f'{problem}: the account has no credit left')
-        if status not in (408, 409, 425, 429) and status < 500:
-            self._give_up(problem)
-        wait = retry_after(error.response.headers)
-        if wait is not None and wait > MAX_RETRY_AFTER_SEC:
+        wait = error.response.headers.get('retry-after')
+        if wait and _retries_used(error) < self._retries:  # longer than the client waits
             raise StopRunError(
-                f'{problem}: the endpoint asks to come back in {wait:.0f} s; run the same command '
-                'then, nothing that was answered is asked again'
+                f'{problem}: the endpoint asks to come back later (Retry-After: {wait[:40]}); run '
+                'the same command then, nothing that was answered is asked again'
             )
-        return problem, wait
+        self._give_up(problem)
 
     def _give_up(self, problem: str) -> NoReturn:
         self._barren += 1
@@ -195,68 +270,24 @@ class Endpoint:
     async def _offered_models(self) -> str:
         try:
             async with asyncio.timeout(5):
-                page = await self.client.models.list()
+                page = await self._client.with_options(max_retries=0).models.list()
             names = sorted(model.id for model in page.data)
         except (openai.OpenAIError, TimeoutError, ValueError, AttributeError, TypeError):
             return ''
         shown = ', '.join(names[:12]) + (', ...' if len(names) > 12 else '')
         return f' (the endpoint offers: {shown})' if names else ''
 
-    async def _pause(self, failures: int, wait: float | None) -> None:
-        if wait is None:
-            delay = min(MAX_DELAY_SEC, self.patience.first_delay_sec * 2 ** (failures - 1))
-            delay *= random.uniform(0.5, 1.0)
-        else:
-            # Never earlier than asked, and not all at the same moment.
-            delay = wait + random.uniform(0, min(1.0, self.patience.first_delay_sec))
-        await self._wait_until(time.monotonic() + delay)
-
-    async def _wait_until(self, moment: float) -> None:
-        while (delay := moment - time.monotonic()) > 0:
-            await self.interruptible(asyncio.sleep(delay))
-        if self.stopping.is_set():
-            raise InterruptError
-
-    async def interruptible(self, awaitable: Awaitable[T]) -> T:
-        """Await something unless ``stopping`` is set first."""
-        work = asyncio.ensure_future(awaitable)
-        stop = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            raise InterruptError
-        finally:
-            work.cancel()
-            stop.cancel()
-
-    def _describe(self, error: Exception) -> str:
-        if isinstance(error, (TimeoutError, openai.APITimeoutError)):
-            return f'no answer within {self.patience.timeout_sec:g} s'
+    def _describe(self, error: openai.APIError) -> str:
         if isinstance(error, openai.APIStatusError):
-            text = self.credentials.redact(' '.join(str(error.message).split()))
+            text = self.credentials.redact(reason(error))
             return f'the endpoint answered {error.status_code}: {text[:300]}'
+        if isinstance(error, openai.APITimeoutError) and (
+            type(error.__cause__).__name__ not in _NEVER_CONNECTED
+        ):
+            return f'no answer within {self._timeout_sec:g} s'
         cause = self.credentials.redact(str(error.__cause__ or error))
-        return f'no connection to {self.credentials.endpoint}: {cause[:200]}'
+        return f'no connection to {self.credentials.endpoint}: {cause[:200] or "time-out"}'
 
 
-def retry_after(headers: Any) -> float | None:
-    """Return the pause in seconds that Retry-After headers ask for: a number, or a date."""
-    for name, unit in (('retry-after-ms', 0.001), ('retry-after', 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        return seconds if 0 <= seconds < float('inf') else None
-    date = email.utils.parsedate_tz(headers.get('retry-after'))
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
-
-
-def _is_content_refusal(error: openai.APIStatusError) -> bool:
-    return 'content' in f'{error.code}' or 'content_policy' in error.message
-
-
-def _is_bad_model(error: openai.APIStatusError) -> bool:
-    return f'{error.code}' in ('model_not_found', 'invalid_model') or (
-        error.status_code in (400, 422) and error.param == 'model'
-    )
+def _retries_used(error: openai.APIError) -> int:
+    return int(error.request.headers.get('x-stainless-retry-count', '0'))

@@ -1,12 +1,14 @@
 """Sentence forms: how a phrase that the language model wrote becomes a description."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from projects.msta.labels import humanize_label
-from projects.msta.tokenizer import count_tokens
+from ..labels import humanize_label
+from ..tokenizer import count_tokens
 
 MIN_PHRASE_TOKENS = 4
+# About seven words: language models keep to fewer only by chance.
+COMFORTABLE_TOKENS = 10
 
 Kind = Literal['spatial', 'temporal']
 KINDS: tuple[Kind, Kind] = ('spatial', 'temporal')
@@ -20,6 +22,7 @@ class Style:
     temporal: str
 
     def form(self, kind: Kind) -> str:
+        """Return the sentence form of one kind."""
         return self.spatial if kind == 'spatial' else self.temporal
 
 
@@ -59,6 +62,7 @@ class Demand:
         return humanize_label(self.label).lower()
 
     def sentence(self, kind: Kind, phrase: str) -> str:
+        """Return the description that a phrase amounts to."""
         form = STYLES[self.style].form(kind)
         if form.startswith('{phrase}'):
             phrase = phrase[:1].upper() + phrase[1:]
@@ -69,6 +73,20 @@ class Demand:
     def phrase_budget(self, kind: Kind) -> int:
         """Return how many tokens the form and the class name leave for the phrase."""
         return self.context - (count_tokens(self.sentence(kind, 'x')) - 1)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether form and name leave room for any phrase at all."""
+        return all(self.phrase_budget(kind) >= MIN_PHRASE_TOKENS for kind in KINDS)
+
+    @property
+    def is_cramped(self) -> bool:
+        """Whether form and name leave so little room that most phrases are too long."""
+        return any(self.phrase_budget(kind) < COMFORTABLE_TOKENS for kind in KINDS)
+
+    def shorter(self) -> 'Demand | None':
+        """Return the same demand in the short form, if it is in the published one."""
+        return replace(self, style='short') if self.style == 'published' else None
 
     def max_words(self, kind: Kind) -> int:
         """Return a word limit that keeps ordinary phrases within the budget."""

@@ -1,4 +1,4 @@
-"""What the language model is asked. Any change here changes ``PROMPT_HASH``, and so the answers."""
+"""What the language model is asked. Any change here changes a prompt's hash, and so the answers."""
 
 import hashlib
 import json
@@ -6,49 +6,48 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
+from string import Template
 from typing import Any
 
-from projects.msta.descriptions.forms import STYLES, Demand
+from .forms import STYLES, Demand
+from .subject import Subject
 
 PROMPT_VERSION = '1'
 
+# First $fields of the subject are filled in, then {fields} of the class.
 SYSTEM = (
-    'You write short visual descriptions of human actions. A video-language model compares them '
-    'with videos to tell actions apart, so only what a camera can see is of use: places, objects, '
-    'tools, body parts, poses and movements. You answer in English with one JSON object and '
-    'nothing else.'
+    'You write short visual descriptions of $about. A video-language model compares them '
+    'with videos to tell $nouns apart, so only what a camera can see is of use: $visible. '
+    'You answer in English with one JSON object and nothing else.'
 )
 
 USER = """\
-Action: "{name}"
+$Noun: "{name}"
 
-Write exactly {num} spatial and exactly {num} temporal descriptions of this action, as the JSON \
+Write exactly {num} spatial and exactly {num} temporal descriptions of this $noun, as the JSON \
 object {{"spatial": [{num} strings], "temporal": [{num} strings]}}.
 
-spatial: what one still frame of the action shows. Each is {spatial_what} about one aspect: the \
-place, the objects or tools in use, or the pose and body parts of the people. Put what is most \
-typical of this action first. {spatial_form}
-temporal: the steps of the action in the order in which they happen, from its first movement to \
-its result. Each is {temporal_what} that says what moves and how. {temporal_form}
+spatial: what one still frame of the $noun shows. Each is {spatial_what} about one aspect: \
+$aspects. Put what is most typical of this $noun first. {spatial_form}
+temporal: $course. Each is {temporal_what} that says what moves and how. {temporal_form}
 
 Rules:
 - At most {spatial_words} words for a spatial and {temporal_words} for a temporal description{case}.
-- Concrete and specific: a description that fits many actions, such as "energetic movements" or \
-"a person concentrating", is of no use.
-- Only what can be seen: no moods, sounds, opinions, purposes, nor the camera or the video itself.
-- Do not merely repeat or rephrase the name of the action, and say nothing twice, neither within a \
+- Concrete and specific: a description that fits many $nouns, such as $vague, is of no use.
+- Only what can be seen: no $unseen.
+- Do not merely repeat or rephrase the name of the $noun, and say nothing twice, neither within a \
 list nor across the two.
 {hints}
-For another action, "lighting a paper lantern", and two of each, a good answer is:
+For another $noun, "$example", and two of each, a good answer is:
 {example}"""
 
 OPEN_OBJECT = """\
-- "something" in the name stands for any everyday object: name none, describe hands, positions and \
-movements instead.
+- "something" in the name stands for any everyday object: name none, describe $instead instead.
 """
 
 CONTRAST = """\
-- The same data set has the actions {others}. Choose what tells "{name}" from them, and name none \
+- The same data set has the $nouns {others}. Choose what tells "{name}" from them, and name none \
 of them.
 """
 
@@ -58,26 +57,6 @@ That answer cannot be used:
 Answer again with the whole JSON object: exactly {num} spatial and exactly {num} temporal \
 descriptions, corrected, and nothing else."""
 
-_PHRASE_EXAMPLE = {
-    'spatial': [
-        'two hands around a thin paper shell with a small flame inside',
-        'a warm orange glow on faces at night',
-    ],
-    'temporal': [
-        'holding a burning match to the wick',
-        'letting the lit lantern rise out of both hands',
-    ],
-}
-_SENTENCE_EXAMPLE = {
-    'spatial': [
-        'Two hands hold a thin paper shell with a small flame inside.',
-        'A warm orange glow lights up faces at night.',
-    ],
-    'temporal': [
-        'A burning match is held to the wick until it catches fire.',
-        'Both hands let go and the lit lantern rises into the dark sky.',
-    ],
-}
 _STOP_WORDS = (
     'a an the of in on at to into onto from with without by for and or not is it its so that '
     'something one up down off out over some other person using doing'
@@ -96,28 +75,53 @@ def answer_schema(num: int) -> dict[str, Any]:
     }
 
 
-def build_messages(demand: Demand, others: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Return the messages that ask for one class; ``others`` are names it must differ from."""
-    free = demand.style == 'free'
-    hints = OPEN_OBJECT if 'something' in demand.name else ''
-    if others:
-        quoted = ', '.join(f'"{other}"' for other in others)
-        hints += CONTRAST.format(others=quoted, name=demand.name)
-    style = STYLES[demand.style]
-    user = USER.format(
-        name=demand.name,
-        num=demand.num,
-        spatial_what='a complete sentence' if free else 'a noun phrase',
-        temporal_what='a complete sentence' if free else 'a phrase with an "-ing" verb',
-        spatial_form='' if free else _form_hint(style.spatial, demand.name),
-        temporal_form='' if free else _form_hint(style.temporal, demand.name),
-        spatial_words=demand.max_words('spatial'),
-        temporal_words=demand.max_words('temporal'),
-        case='' if free else ', in lower case and without a full stop',
-        hints=hints,
-        example=json.dumps(_SENTENCE_EXAMPLE if free else _PHRASE_EXAMPLE),
-    )
-    return [{'role': 'system', 'content': SYSTEM}, {'role': 'user', 'content': user}]
+class Prompts:
+    """The prompts about one subject.
+
+    Attributes:
+        subject: what the classes are classes of.
+        hash: changes with every word of the prompts.
+    """
+
+    def __init__(self, subject: Subject):
+        self.subject = subject
+        self._system, self._user, self._open_object, self._contrast = (
+            Template(text).substitute(subject.words())
+            for text in (SYSTEM, USER, OPEN_OBJECT, CONTRAST)
+        )
+        self._phrases = subject.phrases.model_dump()
+        self._sentences = subject.sentences.model_dump()
+
+    @cached_property
+    def hash(self) -> str:
+        parts: list[Any] = [self._system, self._user, self._open_object, self._contrast, CORRECTION]
+        parts += [self._phrases, self._sentences, answer_schema(2)]
+        parts += [{key: [style.spatial, style.temporal] for key, style in STYLES.items()}]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def messages(self, demand: Demand, others: Sequence[str] = ()) -> list[dict[str, str]]:
+        """Return the messages that ask for one class; ``others`` are names it must differ from."""
+        free = demand.style == 'free'
+        hints = self._open_object.format() if 'something' in demand.name else ''
+        if others:
+            quoted = ', '.join(f'"{other}"' for other in others)
+            hints += self._contrast.format(others=quoted, name=demand.name)
+        style = STYLES[demand.style]
+        user = self._user.format(
+            name=demand.name,
+            num=demand.num,
+            spatial_what='a complete sentence' if free else 'a noun phrase',
+            temporal_what='a complete sentence' if free else 'a phrase with an "-ing" verb',
+            spatial_form='' if free else _form_hint(style.spatial, demand.name),
+            temporal_form='' if free else _form_hint(style.temporal, demand.name),
+            spatial_words=demand.max_words('spatial'),
+            temporal_words=demand.max_words('temporal'),
+            case='' if free else ', in lower case and without a full stop',
+            hints=hints,
+            example=json.dumps(self._sentences if free else self._phrases),
+        )
+        system = self._system.format()
+        return [{'role': 'system', 'content': system}, {'role': 'user', 'content': user}]
 
 
 def build_correction(
@@ -169,12 +173,3 @@ def _content_words(name: str) -> frozenset[str]:
 
 def _form_hint(form: str, name: str) -> str:
     return 'It completes: "{}"'.format(form.replace('{name}', name).replace('{phrase}', '...'))
-
-
-def _prompt_hash() -> str:
-    parts = [SYSTEM, USER, OPEN_OBJECT, CONTRAST, CORRECTION, _PHRASE_EXAMPLE, _SENTENCE_EXAMPLE]
-    parts += [answer_schema(2), {key: [s.spatial, s.temporal] for key, s in STYLES.items()}]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-PROMPT_HASH = _prompt_hash()

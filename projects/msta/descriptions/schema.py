@@ -40,7 +40,7 @@ class Descriptions(BaseModel):
         if len(set(counts)) > 1:
             raise ValueError(
                 f'{counts[0]} names, {counts[1]} spatial and {counts[2]} temporal entries: '
-                'one of each a class is needed'
+                'each class needs one of each'
             )
         return self
 
@@ -56,7 +56,7 @@ class ClassRecord(BaseModel):
 
 
 class DescriptionFile(BaseModel):
-    """The file form: one record a class, so that names and sentences cannot drift apart."""
+    """The file form: one record per class, so that names and sentences cannot drift apart."""
 
     model_config = ConfigDict(extra='forbid')
 

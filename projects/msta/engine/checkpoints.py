@@ -2,7 +2,8 @@
 
 MMEngine puts objects of its own into a checkpoint, which ``torch.load`` refuses to make from an
 untrusted file (``weights_only=True``, its default; open-mmlab/mmengine#1655), writes files in
-place, and removes the previous one first. The parts here mend all three.
+place, and removes the previous one first. The hooks here mend all three; the one reader of local
+files that MMEngine is given is a patch of it, in ``compat.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from mmaction.registry import HOOKS
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import Runner
 
-from ..archives import ArchiveError, read_plain
+from ..archives import ArchiveError
 
 # Already safe, large, and partly more than a dict (a state dict carries its modules' versions).
 _TENSORS = frozenset({'state_dict', 'ema_state_dict', 'optimizer'})
@@ -64,7 +65,7 @@ def to_plain(value: Any, where: str = 'checkpoint') -> Any:
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Save everything but tensors as plain values, and rebuild logged histories on loading."""
+    """Everything but tensors saved as plain values; logged histories rebuilt on loading."""
 
     # The last to see a checkpoint before it is written: other hooks add to it.
     priority = 'LOWEST'
@@ -98,18 +99,7 @@ class PlainCheckpointHook(Hook):
 
 
 class CheckpointWriteError(OSError):
-    """A file that could not be written, for want of space or rights."""
-
-
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_local(filename: str, map_location: Any = 'cpu') -> Any:
-    """Read a local checkpoint wherever MMEngine would: plain content, or an error that says why.
-
-    Raises:
-        FileNotFoundError: There is none.
-        ArchiveError: Damaged, or holding what could run code or fill the memory.
-    """
-    return read_plain(Path(filename).expanduser(), map_location)
+    """A file that could not be written: no space or no rights."""
 
 
 @register_backend('atomic_local')
@@ -145,7 +135,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 class _RecordedRemovals(LocalBackend):
-    """Remembers what was to be removed."""
+    """A backend that only notes what was to be removed."""
 
     def __init__(self) -> None:
         super().__init__()

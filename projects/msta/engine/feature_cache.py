@@ -23,13 +23,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.decoding import VideoDecodeError
-from ..foundation import TokenLayout, VideoState
+from ..foundation import TokenLayout
+from ..models.frozen_features import VideoFeatures
 from ..paths import FEATURE_CACHE
 from .feature_store import DTYPES, FeatureCacheError, FeatureStore
 from .seeding import mix_seed, seed_everything
 from .wrapped import flatten_datasets
 
-_FORMAT = 'features/2'
+# Counts up when the same settings come to give other features, as when videos are read otherwise.
+_FORMAT = 'features/3'
 
 
 class _Views(Dataset):
@@ -64,7 +66,7 @@ class _Views(Dataset):
 
 
 class DrawFeatures:
-    """In the place of a training pipeline: one of a video's cached views, drawn at random.
+    """Stand-in for a training pipeline: one of a video's cached views, drawn at random.
 
     The draw is from the global random state, which EpochSeedHook sets from seed and epoch.
     """
@@ -85,7 +87,7 @@ class DrawFeatures:
 
 
 class FeatureBatches(nn.Module):
-    """In the place of a data preprocessor: batches of features become clips before ``block``.
+    """Stand-in for a data preprocessor: batches of features become clips before ``block``.
 
     Other batches, as in validation, are frames, and ``frames`` is given them.
     """
@@ -99,13 +101,13 @@ class FeatureBatches(nn.Module):
             return self.frames(data, training)
         data = self.frames.cast_data(data)  # type: ignore[operator]
         x, *out = torch.stack(data['features'], 1).flatten(1, 2).float()
-        state = VideoState(x, self.layout, self.block, *out)
+        state = VideoFeatures(x, self.layout, self.block, *out)
         return {'inputs': state, 'data_samples': data['data_samples']}
 
 
 @HOOKS.register_module()
 class FeatureCacheHook(Hook):
-    """Train on features of A fixed views a video instead of on frames.
+    """Training on features of A fixed views of each video instead of on frames.
 
     What lies below the first adapted video block is computed before training, once for each view,
     and kept on disk for later runs with the same foundation, pipeline and seed. An epoch draws
@@ -171,7 +173,7 @@ class FeatureCacheHook(Hook):
         setattr(owner, name, value)
 
     def _facts(self, runner: Runner, model: Any, block: int) -> dict[str, Any]:
-        """All that features depend on but the video."""
+        """Give all that features depend on, except the video."""
         pipelines = list(_pipelines(runner.cfg.get('train_dataloader', {}).get('dataset')))
         if not pipelines:
             raise FeatureCacheError(
@@ -188,13 +190,14 @@ class FeatureCacheHook(Hook):
                 mean.flatten().tolist(),
                 std.flatten().tolist(),
             ],
+            'to_rgb': bool(getattr(model.data_preprocessor, 'to_rgb', False)),
             'seed': runner.seed,
             'views': self.views,
             'dtype': self.dtype,
         }
 
     def _one(self, model: Any, datasets: Sequence[Any]) -> tuple[Tensor, TokenLayout]:
-        """The features ``(P, R, L, W)`` of some view, for their size, and how they are laid out."""
+        """Compute the features ``(P, R, L, W)`` of one view, for their size and layout."""
         for dataset in datasets:
             for index in range(len(dataset)):
                 _, clips = _Views(dataset, [index], 1, 0)[0]
@@ -211,7 +214,7 @@ class FeatureCacheHook(Hook):
         store.reserve(missing, self.max_gib)
         runner.logger.info(
             f'feature cache {store.folder}: {total} videos x {self.views} views, '
-            f'{store.bytes_per_video:,} bytes a video; {missing} videos to compute'
+            f'{store.bytes_per_video:,} bytes per video; {missing} videos to compute'
         )
         barrier()  # all processes have seen the same files
         world = get_world_size()
@@ -234,13 +237,13 @@ class FeatureCacheHook(Hook):
 
 
 def _missing(dataset: Any, store: FeatureStore) -> list[int]:
-    """Indices of the videos whose features are not there; a video that is missing has none."""
+    """List the indices of videos without features; a video that is missing can have none."""
     paths = [dataset.get_data_info(index)['filename'] for index in range(len(dataset))]
     return [i for i, path in enumerate(paths) if Path(path).exists() and not store.holds(path)]
 
 
 def _pipelines(dataset: Any) -> Iterator[Any]:
-    """The pipelines of a data set's config and of those it wraps."""
+    """Yield the pipelines of a data set's config and of those it wraps."""
     if isinstance(dataset, Mapping):
         if 'pipeline' in dataset:
             yield dataset['pipeline']
@@ -248,14 +251,14 @@ def _pipelines(dataset: Any) -> Iterator[Any]:
             yield from _pipelines(part)
 
 
-def features_of(state: VideoState, views: int) -> Tensor:
-    """A state of A views -> what is kept of them, ``(A, P, R, L, W)``."""
+def features_of(state: VideoFeatures, views: int) -> Tensor:
+    """Stack what is kept of A views, ``(A, P, R, L, W)``."""
     parts = [state.x] if state.out is None else [state.x, state.out]
     return torch.stack([part.unflatten(0, (views, -1)) for part in parts], 1)
 
 
-def _compute(model: Any, clips: Tensor) -> VideoState:
-    """Frames ``(A, C, T, H, W)``, uint8 -> how they stand at the first adapted block."""
+def _compute(model: Any, clips: Tensor) -> VideoFeatures:
+    """Take frames ``(A, C, T, H, W)``, uint8, to the first adapted block."""
     data = {'inputs': list(clips.unsqueeze(1)), 'data_samples': None}
     with torch.no_grad():
         video = model.data_preprocessor.preprocess(

@@ -1,4 +1,4 @@
-"""Cached features on disk: one file a video, memory-mapped, whole or not there."""
+"""Cached features on disk: one file per video, memory-mapped, whole or not there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float32': torch.float32}
 
 
 class FeatureCacheError(ValueError):
-    """Features cannot be cached as asked."""
+    """Features that cannot be cached as asked."""
 
 
 class FeatureStore:
@@ -29,7 +29,7 @@ class FeatureStore:
 
     A video's file holds one tensor ``(A, P, R, L, W)``: A views, each of P parts (what enters the
     first adapted block and, with an adapter that reads only this, what the frozen block itself
-    makes of it) of R rows (1, or a row a frame) of L tokens of W channels.
+    makes of it) of R rows (1, or one per frame) of L tokens of W channels.
 
     Args:
         folder: of all stores; this one's part of it is named by a hash of ``facts``.
@@ -52,13 +52,13 @@ class FeatureStore:
         return torch.Size(self.shape).numel() * self.dtype.itemsize
 
     def path(self, video: str | Path) -> Path:
-        """The file of a video: of its path, size and time of change."""
+        """Name the file of a video by its path, size and time of change."""
         status = Path(video).stat()
         identity = f'{Path(video).resolve()}\n{status.st_size}\n{status.st_mtime_ns}'
         return self.folder / f'{hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()}.st'
 
     def holds(self, video: str | Path) -> bool:
-        """Whether a video's features are there, whole."""
+        """Tell whether a video's features are there, whole."""
         try:
             with safe_open(self.path(video), 'pt') as file:
                 return tuple(file.get_slice('features').get_shape()) == self.shape
@@ -78,7 +78,7 @@ class FeatureStore:
             save_file({'features': stored}, temporary)
 
     def read(self, video: str | Path, view: int) -> Tensor:
-        """One view's features ``(P, R, L, W)``; only these are read from the disk."""
+        """Read one view's features ``(P, R, L, W)``, and nothing else, from the disk."""
         with safe_open(self.path(video), 'pt') as file:
             return file.get_slice('features')[view]
 

@@ -19,12 +19,12 @@ _MOST_FILES = 16
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or a weight is NaN or infinite."""
+    """A loss or a weight that is NaN or infinite."""
 
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
-    """Stop before the optimizer's step on a loss that is NaN or infinite, and save no such weights.
+    """An end before the optimizer's step if the loss is NaN or infinite; no such weights are saved.
 
     The check costs no wait of its own for a GPU: the loss's finiteness is copied to the host
     behind the forward pass, the backward pass is queued, and only then is the copy looked at,

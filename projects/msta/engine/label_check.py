@@ -1,15 +1,17 @@
-"""Labels that do not fit the model's class list stop a run before its first iteration."""
+"""Labels that do not fit the model's class list stop a run before any weight is read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
+from ..datasets.lists.annotations import Video
+from ..datasets.lists.check import Expected, check_classes
 from ..labels import LabelError
 from .wrapped import flatten_datasets
 
@@ -45,6 +47,41 @@ def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
                     )
 
 
+def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
+    """Compare each video's class with the folder that it lies in, where that is a class's name.
+
+    A class list in another order than the folders shifts every label, and nothing else shows it.
+
+    Returns:
+        Warnings, for data sets in which a minority of the videos lies in another class's folder.
+
+    Raises:
+        LabelError: Most do: the class list is in another order than the labels.
+    """
+    warnings = []
+    for part in flatten_datasets(dataset):
+        infos = [part.get_data_info(i) for i in range(len(part))] if _has_names(part) else []
+        videos = [Video(info['name'], int(info['label'])) for info in infos]
+        source = getattr(part, 'ann_file', '') or type(part).__name__
+        for problem in check_classes(source, videos, labels, Expected()):
+            if problem.kind != 'label_mismatch':
+                continue
+            text = f'{source}: {problem.detail}'
+            if 2 * problem.count > len(videos):
+                raise LabelError(
+                    f'{text}. Give the class list that the labels of this file were counted in as '
+                    '`labels` of the model; tools/data/check.py shows more'
+                )
+            warnings.append(text)
+    return warnings
+
+
+def _has_names(dataset: Any) -> bool:
+    """Whether a data set tells the paths as its list has them, with one class each."""
+    info = dataset.get_data_info(0) if hasattr(dataset, 'get_data_info') and len(dataset) else {}
+    return 'name' in info and isinstance(info.get('label'), int)
+
+
 def _labels_of(info: dict[str, Any]) -> Iterable[int]:
     label = info.get('label', ())
     return label if isinstance(label, Iterable) else (label,)
@@ -52,32 +89,39 @@ def _labels_of(info: dict[str, Any]) -> Iterable[int]:
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Compare each data set's labels with the model's ``labels`` before it is used.
+    """A comparison of the labels of the data sets that a run will use with the model's ``labels``.
 
     A model without ``labels`` is left unchecked.
     """
 
-    def __init__(self) -> None:
-        self._training = False
-
-    def before_train(self, runner: Runner) -> None:
-        """Check the training set, and the validation set it will meet an epoch later."""
-        self._training = True
-        self._check(runner, runner.train_dataloader)
-        if runner.val_loop is not None:
-            self._check(runner, runner.val_dataloader)
-
-    def before_val(self, runner: Runner) -> None:
-        """Check the validation set, unless training has checked it."""
-        if not self._training:
-            self._check(runner, runner.val_dataloader)
-
-    def before_test(self, runner: Runner) -> None:
-        """Check the test set."""
-        self._check(runner, runner.test_dataloader)
-
-    def _check(self, runner: Runner, loader: Any) -> None:
+    def before_run(self, runner: Runner) -> None:
+        """Check every data set; warn of a training that cannot teach what is expected."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         labels = getattr(model, 'labels', None)
-        if labels is not None:
-            check_dataset_labels(loader.dataset, list(labels))
+        if labels is None:
+            return
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            if isinstance(loop, BaseLoop):
+                check_dataset_labels(loop.dataloader.dataset, list(labels))
+                for warning in check_class_folders(loop.dataloader.dataset, list(labels)):
+                    runner.logger.warning(warning)
+        if isinstance(runner._train_loop, BaseLoop):
+            for warning in _vain(model, labels):
+                runner.logger.warning(warning)
+
+
+def _vain(model: Any, labels: Sequence[str]) -> Iterator[str]:
+    if len(labels) == 1:
+        yield (
+            f'the only class is {labels[0]!r}: every answer is right, the loss is 0, and nothing '
+            'is learned. Add the classes to tell it from to model.labels'
+        )
+    alpha = getattr(getattr(model, 'cls_head', None), 'alpha', 0)
+    if alpha and getattr(model, 'descriptions', None) is None:
+        targets = getattr(model.cls_head, 'targets', ())
+        if set(targets) - {'template'}:
+            yield (
+                f'model.descriptions is None: the consistency loss, alpha={alpha:g}, has nothing '
+                'to hold the classes to and is left out. Name a description file '
+                '(tools/gen_descriptions.py writes it), or say so: model.cls_head.alpha=0'
+            )

@@ -14,7 +14,7 @@ from torch import nn
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Run the forward pass in bfloat16 on a CPU, where ``AmpOptimWrapper`` insists on a GPU.
+    """A forward pass in bfloat16 on a CPU, where ``AmpOptimWrapper`` insists on a GPU.
 
     bfloat16 has float32's range, so no loss scaling is needed; parameters, gradients and the
     optimizer's state stay float32.

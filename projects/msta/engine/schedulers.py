@@ -98,6 +98,12 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
             )
         if not epoch_length:
             raise ValueError(f'epoch_length={epoch_length}: the training set gives no iteration')
+        if warmup > 0 and end - begin <= warmup:
+            raise ValueError(
+                f'the warm-up of {warmup:g} epochs leaves nothing of a training of {end - begin:g} '
+                '(train_cfg.max_epochs, unless param_scheduler sets `end`): train longer, or warm '
+                'up less: --cfg-options param_scheduler.0.warmup=0'
+            )
         return cls(
             optimizer,
             warmup=warmup * epoch_length,
@@ -115,3 +121,17 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
             return step / self.warmup
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.total))
         return self.min_ratio + (1 - self.min_ratio) * cosine
+
+
+@PARAM_SCHEDULERS.register_module()
+class LaggedWarmupUnshiftedCosineLR(WarmupUnshiftedCosineLR):
+    """:class:`WarmupUnshiftedCosineLR` whose rate comes one step late.
+
+    The code that MSTA descends from sets the rate after the optimizer's step (ViFi-CLIP,
+    ``main.py``: ``lr_scheduler.step_update(epoch * num_steps + idx)`` behind ``optimizer.step()``),
+    so that step ``t`` is taken with the rate of ``t - 1``, and step 1 with that of step 0 again. An
+    option for comparisons with it.
+    """
+
+    def _ratio(self, step: int) -> float:
+        return super()._ratio(max(step - 1, 0))

@@ -11,7 +11,7 @@ from torch import nn
 # The root registry: the Runner looks up wrappers nowhere else.
 @MODEL_WRAPPERS.register_module()
 class IndependentCopies(nn.Module):
-    """Each process tests with its own copy; nothing is exchanged between them but the results.
+    """A copy of the model for each testing process; only the results are exchanged.
 
     ``DistributedDataParallel`` refuses a model in which nothing is trained, as the frozen
     foundation is.
@@ -25,9 +25,9 @@ class IndependentCopies(nn.Module):
         self.module: Any = module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Same as the model's."""
+        """Call the model."""
         return self.module(*args, **kwargs)
 
     def test_step(self, data: Any) -> Any:
-        """Same as the model's."""
+        """Call the model's ``test_step``."""
         return self.module.test_step(data)

@@ -31,7 +31,7 @@ class ClassResult:
 
 
 def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Place (N,) of the true class among the scores, from 0; a video is top-k correct if < k.
+    """Rank (N,) the true class among the scores, from 0; a video is top-k correct if < k.
 
     Of equal scores the lower index comes first, as with argmax. A row with a score that is not
     finite has rank K: never correct.
@@ -45,14 +45,14 @@ def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def mean_class_accuracy(correct: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes present of the share of correct videos; absent classes do not count."""
+    """Average the share of correct videos over the classes present; absent ones do not count."""
     return float(np.mean([correct[labels == label].mean() for label in np.unique(labels)]))
 
 
 def expected_calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, num_bins: int = 15
 ) -> float:
-    """ECE in [0, 1]: mean gap between confidence and accuracy, weighted by the videos of each bin.
+    """Compute ECE in [0, 1]: the gap of confidence and accuracy, weighted by the videos of a bin.
 
     Bins are of equal width, closed above (Guo et al., "On Calibration of Modern Neural Networks",
     ICML 2017, eq. 3).
@@ -68,7 +68,7 @@ def expected_calibration_error(
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts (K, K): rows are true classes, columns answers; negative answers are left out."""
+    """Count (K, K): rows are true classes, columns answers; negative answers are left out."""
     known = predicted >= 0
     matrix = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(matrix, (labels[known], predicted[known]), 1)
@@ -78,7 +78,7 @@ def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int
 def per_class(
     predicted: np.ndarray, labels: np.ndarray, failed: np.ndarray, names: Sequence[str]
 ) -> list[ClassResult]:
-    """The per-class table.
+    """Make the per-class table.
 
     Args:
         predicted: answers (N,); -1 for none.
@@ -108,7 +108,7 @@ def per_class(
 
 
 def harmonic_mean(base: float, novel: float) -> float:
-    """2 * base * novel / (base + novel), the summary of base-to-novel; 0 if both are 0."""
+    """Give 2 * base * novel / (base + novel), the summary of base-to-novel; 0 if both are 0."""
     for name, value in (('base', base), ('novel', novel)):
         if not math.isfinite(value) or value < 0:
             raise ValueError(f'{name} accuracy must be a number of 0 or more, got {value}')

@@ -39,7 +39,8 @@ class MSTAMetric(BaseMetric):
       accuracies, so that they do not depend on which files are broken; ``top1_decoded``, given if
       there are any, is the accuracy without them. One whose scores are not finite is wrong too.
     - ``missing``, given if there are any: expected videos without a result, e.g. of a loader that
-      drops the last batch; wrong as well.
+      drops the last batch. They are wrong in the top-k accuracies; their classes are not known, so
+      ``mean_class`` and the table are of the other videos.
     - ``classes``: number of classes that have videos.
 
     Upstream's AccMetric counts absent classes as 0, gives top-5 as 1 up to 5 classes, and fails on
@@ -86,10 +87,12 @@ class MSTAMetric(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict:
+        """Give the metrics of a test set of ``size`` videos."""
         self._expected = size
         return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict:
+        """Give the metrics of what :meth:`process` kept, and write ``out_file``."""
         if not results:
             raise ValueError('no results to evaluate: the test set gave no video')
         labels = np.array([result['label'] for result in results])
@@ -116,7 +119,9 @@ class MSTAMetric(BaseMetric):
             values['top1_decoded'] = float((place[~failed] == 0).mean())
         if expected > len(results):
             values['missing'] = expected - len(results)
-        predicted = np.where(failed, -1, scores.argmax(1))
+        # As in the accuracies, scores that are not finite are no answer: argmax would pick NaN.
+        answered = ~failed & np.isfinite(scores).all(1)
+        predicted = np.where(answered, scores.argmax(1), -1)
         self._report(values, results, names, predicted, labels, failed)
         return values
 
@@ -166,7 +171,7 @@ class MSTAMetric(BaseMetric):
             print_log(
                 f'{values["decoded"]} of {values["expected"]} test videos were decoded; '
                 f'{values["failed"]} failed and {values.get("missing", 0)} have no result, all '
-                'counted as wrong\n' + '\n'.join(lines),
+                'counted as wrong (those without a result not in mean_class)\n' + '\n'.join(lines),
                 logger='current',
                 level=logging.WARNING,
             )

@@ -47,12 +47,15 @@ class VideoLanguageModel(nn.Module):
         """Token ids ``(N, L)`` -> ``(N, D)``, not normalised."""
         return self.text(tokens, adapters)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, signed_zeros: bool = False) -> str:
         """A hash of the architecture and of every weight: which foundation adapters belong to."""
         digest = hashlib.blake2b(self.arch.identity().encode(), digest_size=16)
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+            values = tensor.detach().float().cpu()
+            # A moving average turns -0.0 into 0.0, as adding 0.0 does; nothing else changes by it.
+            values = values if signed_zeros else values + 0.0
+            digest.update(values.contiguous().numpy().data)
         return digest.hexdigest()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from .architecture import Architecture, FoundationError
 from .packing import Packing, pack
-from .transformer import Block, BlockAdapter, BlockSizes, TokenLayout, Transformer, in_float32
+from .transformer import BlockAdapter, BlockSizes, TokenLayout, Transformer, in_float32
 
 Adapters = Mapping[int, BlockAdapter]
 
@@ -100,34 +99,16 @@ class VideoTower(nn.Module):
             embeds = embeds.unflatten(0, (-1, layout.frames)).mean(1)
         return embeds
 
-    def advance(self, video: Tensor, block: int, own_output: bool = False) -> VideoState:
-        """Clips ``(B, 3, T, H, W)`` through the frozen part below ``block``, without adapters.
-
-        ``own_output``: keep what ``block`` makes of it as well. Not of the last block, where only
-        one row is read.
-        """
+    def advance(self, video: Tensor, block: int) -> VideoState:
+        """Clips ``(B, 3, T, H, W)`` through the frozen part below ``block``, without adapters."""
         layout = self.layout(video)
         x = self.transformer(self.embed(video, layout), layout, stop=block - 1)
-        out = None
-        if own_output and block < self.arch.layers:
-            out = self.transformer(x, layout, start=block, stop=block)
-        return VideoState(x, layout, block, out)
+        return VideoState(x, layout, block)
 
     def finish(self, state: VideoState, adapters: Adapters | None = None) -> Tensor:
         """From a state to clip embeddings ``(B, D)``, not normalised."""
-        x, start = state.x, state.block
-        if state.out is not None:
-            x, start = self._past(state, state.out, (adapters or {}).get(start)), start + 1
-        x = self.transformer(x, state.layout, adapters, start=start, pool_rows=0)
+        x = self.transformer(state.x, state.layout, adapters, start=state.block, pool_rows=0)
         return self.project(x, state.layout)
-
-    def _past(self, state: VideoState, out: Tensor, beside: BlockAdapter | None) -> Tensor:
-        """Through a block whose own output is known, with what stands beside it."""
-        if beside is None:
-            return out
-        assert callable(beside), 'only an adapter beside the block leaves its own output as it is'
-        block = cast(Block, self.transformer.blocks[state.block - 1])
-        return block.add_beside(state.x, out, state.layout, beside)
 
     def forward(self, video: Tensor | VideoState, adapters: Adapters | None = None) -> Tensor:
         """``(B, 3, T, H, W)``, normalised, or a state -> ``(B, D)``, not normalised."""
@@ -140,14 +121,12 @@ class VideoState:
     """Clips on their way through the tower: ``x`` ``(B or B*T, L, W)`` enters block ``block``.
 
     The part below the first adapted block never changes, so the state of a clip that comes again
-    may be kept. Where the adapter stands beside that block and reads only its input, what the block
-    itself makes of ``x`` never changes either: ``out``, of the same shape.
+    may be kept.
     """
 
     x: Tensor
     layout: TokenLayout
     block: int
-    out: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -207,15 +207,6 @@ class Block(nn.Module):
         # The taps are float32 under autocast as well: norms and residual sums.
         return out + in_float32(lambda raw: beside(Taps(raw, z, mid, ln_2), layout), raw)
 
-    def add_beside(self, x: Tensor, out: Tensor, layout: TokenLayout, beside: Beside) -> Tensor:
-        """What :meth:`forward` gives where ``out``, the block's own output for ``x``, is known and
-        the adapter reads of the block only its input, ``raw`` or ``ln_1``.
-        """
-        unknown = x.new_full((), float('nan'))
-        return out + in_float32(
-            lambda raw: beside(Taps(raw, self.ln_1(raw), unknown, unknown), layout), x
-        )
-
 
 class Transformer(nn.Module):
     """Blocks ``1..layers``, addressed from 1 as the paper does."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from .results import write_whole
 from .segments import Cell, Timeline
-from .streams import CaptureStream, StreamError
+from .streams import FileStream, FrameStream, StreamError, at_constant_rate
 
 _SHADE = 0.35
 _BAR_BGR = (200, 160, 60)
@@ -35,7 +39,7 @@ def write_annotated_video(
         raise ValueError(f'{path}: the annotated video would overwrite the video itself')
 
     def write(temporary: Path) -> None:
-        stream = CaptureStream(timeline.video)
+        stream = FileStream(timeline.video)
         try:
             _copy(stream, timeline, temporary, bars, max_side, progress)
         finally:
@@ -45,35 +49,86 @@ def write_annotated_video(
 
 
 def _copy(
-    stream: CaptureStream,
+    stream: FrameStream,
     timeline: Timeline,
     path: Path,
     bars: int,
     max_side: int,
     progress: Callable[[float], None] | None,
 ) -> None:
-    writer: cv2.VideoWriter | None = None
-    cells, index = iter(timeline.cells), 0
+    writer: VideoWriter | None = None
+    cells = iter(timeline.cells)
     cell = next(cells)
     try:
-        while stream.grab():
-            seconds = index / stream.fps
+        for seconds, frame in at_constant_rate(stream):
             while seconds >= cell.end_sec and (following := next(cells, None)) is not None:
                 cell = following
-            image = _fit(stream.frame()[..., ::-1], max_side)
+            image = _fit(frame[..., ::-1], max_side)
             if writer is None:
-                size = (image.shape[1], image.shape[0])
-                codec = cv2.VideoWriter.fourcc(*'mp4v')
-                writer = cv2.VideoWriter(str(path), codec, stream.fps, size)
-                if not writer.isOpened():
-                    raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
+                writer = VideoWriter(path, image.shape[1], image.shape[0], stream.fps)
             writer.write(draw_cell(image, cell, bars))
-            index += 1
             if progress is not None:
                 progress(seconds)
     finally:
         if writer is not None:
-            writer.release()
+            writer.close()
+
+
+class VideoWriter:
+    """An mp4 of BGR frames: H.264, which browsers play, where the installation has an encoder."""
+
+    def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
+        self._container: Any = None
+        self._stream: Any = None
+        encoder = h264_encoder()
+        if encoder is None:
+            warnings.warn(
+                'no H.264 encoder here (pip install av): the mp4 is MPEG-4 part 2, which VLC '
+                'plays and browsers do not',
+                stacklevel=2,
+            )
+            codec = cv2.VideoWriter.fourcc(*'mp4v')
+            self._writer = cv2.VideoWriter(str(path), codec, fps, (width, height))
+            if not self._writer.isOpened():
+                raise StreamError(f'{path}: this build of OpenCV cannot write mp4 files')
+            return
+        import av
+
+        logging.getLogger('libav').setLevel(logging.ERROR)  # the encoder's own statistics
+        options = {'movflags': '+faststart'}
+        self._container = av.open(str(path), 'w', format='mp4', options=options)
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._container.add_stream(encoder, rate=rate)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = 'yuv420p'
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame ``(H, W, 3)``, uint8 BGR, of even sides."""
+        if self._container is None:
+            self._writer.write(image)
+            return
+        import av
+
+        frame = av.VideoFrame.from_ndarray(image, format='bgr24')
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what is still held back, and the end of the file."""
+        if self._container is None:
+            self._writer.release()
+            return
+        self._container.mux(self._stream.encode())
+        self._container.close()
+
+
+def h264_encoder() -> str | None:
+    """The name of a software encoder for H.264, or None."""
+    try:
+        import av
+    except ImportError:
+        return None
+    names = ('libx264', 'libopenh264')
+    return next((name for name in names if name in av.codecs_available), None)
 
 
 def _fit(image: np.ndarray, max_side: int) -> np.ndarray:

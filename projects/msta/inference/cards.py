@@ -11,7 +11,10 @@ import torch
 
 from ..foundation.weights import KNOWN_WEIGHTS, WeightInfo
 from ..models.checkpoints import Checkpoint, CheckpointError
+from ..models.recipe import Recipe
 from .results import write_text, write_whole
+
+_SHOWN = 8
 
 
 def metrics_of(checkpoint: Checkpoint) -> dict[str, float]:
@@ -35,7 +38,7 @@ def foundation_info(checkpoint: Checkpoint) -> WeightInfo | None:
     return None
 
 
-def describe(checkpoint: Checkpoint) -> str:
+def summary(checkpoint: Checkpoint) -> str:
     """What is in a file, for which foundation, with which metrics."""
     facts, meta = checkpoint.facts, checkpoint.extras.get('meta') or {}
     trained = checkpoint.trained
@@ -52,12 +55,23 @@ def describe(checkpoint: Checkpoint) -> str:
         f'adapter      {_words(facts.adapter)}',
         f'trained      {total:,} parameters in {len(trained)} tensors',
         *(f'  {block:<24} {size:>12,}' for block, size in sizes.items()),
+        *_uses(checkpoint.recipe),
     ]
     lines += [f'{key:<12} {meta[key]}' for key in ('epoch', 'iter', 'time') if key in meta]
     lines += [f'{name:<12} {value:.4f}' for name, value in metrics_of(checkpoint).items()]
     if others:
         lines.append(f'also holds   {", ".join(others)}')
     return '\n'.join(lines) + '\n'
+
+
+def _uses(recipe: Recipe) -> list[str]:
+    lines = []
+    if recipe.labels:
+        more = ', ...' if len(recipe.labels) > _SHOWN else ''
+        named = ', '.join(recipe.labels[:_SHOWN]) + more
+        lines.append(f'labels       {len(recipe.labels)}: {named}')
+    lines += [f'template     {template}' for template in recipe.templates or []]
+    return lines
 
 
 def _words(adapter: Mapping[str, Any] | None) -> str:
@@ -125,7 +139,8 @@ def card(checkpoint: Checkpoint, licence: str, name: str) -> str:
         '',
         '## Use',
         '',
-        '    tools/infer.py VIDEO --labels "a, b, c" --checkpoint adapters.pth --foundation FILE',
+        '    tools/infer.py VIDEO --checkpoint adapters.pth --foundation FILE'
+        + ('' if checkpoint.recipe.labels else ' --labels "a, b, c"'),
         '',
     ]
     return '\n'.join(lines)

@@ -2,8 +2,8 @@
 
 Two graphs: the video tower, with pixel statistics and adapters folded in and the class matrix as an
 input, so that labels stay free; and the text tower, which makes that matrix. Beside them
-``meta.json`` (how to cut and resize frames, the logit scale, the prompt) and ``classes.npy``, the
-matrix of the labels at hand.
+``meta.json`` (how frames are chosen, resized and cut, the logit scale, the prompt) and
+``classes.npy``, the matrix of the labels at hand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import io
 import json
 import shutil
 import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +24,14 @@ import torch.nn.functional as F
 from .export_graphs import OPSET, ExportError, Parity, make_graphs, require_onnx
 from .inferencer import MSTAInferencer
 from .results import write_text, write_whole
+
+_OPENCV = {
+    'nearest': 'INTER_NEAREST',
+    'bilinear': 'INTER_LINEAR',
+    'bicubic': 'INTER_CUBIC',
+    'area': 'INTER_AREA',
+    'lanczos': 'INTER_LANCZOS4',
+}
 
 
 def export_model(
@@ -39,9 +50,9 @@ def export_model(
         out: folder to make; it must not exist, or be empty.
         onnx: write ``video.onnx`` and ``text.onnx``.
         torch_export: write ``video.pt2`` and ``text.pt2``, for ``torch.export.load``.
-        frames: frames a clip, by default those that the model was made for.
+        frames: frames per clip, by default those that the model was made for.
         size: side of the square frames, in pixels, by default the model's.
-        text_length: tokens a text, by default the whole context.
+        text_length: tokens per text, by default the whole context.
 
     Raises:
         ExportError: packages are missing, or a graph differs by more than 1e-4.
@@ -78,14 +89,12 @@ def export_model(
 def _write_facts(
     inferencer: MSTAInferencer, folder: Path, frames: int, size: int, text_length: int
 ) -> None:
-    resizes = [dict(s) for s in inferencer.cfg_pipeline if s['type'] == 'Resize']
-    short = min((x for x in resizes[0]['scale'] if x > 0), default=size) if resizes else size
     head = inferencer.model.cls_head
     scale = head.logit_scale or inferencer.model.backbone.foundation.logit_scale
     facts = {
         'num_frames': frames,
         'image_size': size,
-        'short_side': max(int(short), size),
+        'resize': resize_rule(inferencer.pipeline, size),
         'context_length': text_length,
         'logit_scale': float(scale),
         'templates': inferencer.templates,
@@ -94,8 +103,59 @@ def _write_facts(
         'opset': OPSET,
         'torch': torch.__version__.split('+')[0],
     }
+    views = num_views(inferencer.pipeline)
+    if views > 1:
+        warnings.warn(
+            f'the test pipeline averages {views} views of a video; the graphs see one at a time: '
+            'run them on each and average the probabilities for the same answer',
+            stacklevel=3,
+        )
     write_text(folder / 'meta.json', json.dumps(facts, indent=2, ensure_ascii=False) + '\n')
     classes = F.normalize(inferencer.classes, dim=-1).float().cpu().numpy()
     buffer = io.BytesIO()
     np.save(buffer, classes)
     write_whole(folder / 'classes.npy', lambda path: path.write_bytes(buffer.getvalue()))
+
+
+def resize_rule(pipeline: Sequence[Mapping[str, Any]], size: int) -> dict[str, Any]:
+    """How a test pipeline brings frames to ``size``, before it cuts their middle out.
+
+    ``keep_ratio``: scale until the short side is ``short_side`` or the long side ``long_side``
+    (None: whatever it becomes), whichever is smaller; otherwise to ``width`` and ``height``.
+    ``interpolation`` is the name of OpenCV's constant. Sides follow ``size``, if it is not the
+    pipeline's own.
+
+    Raises:
+        ExportError: the pipeline resizes in a way that cannot be said so.
+    """
+    steps = [dict(step) for step in pipeline if step['type'] == 'Resize']
+    if len(steps) != 1 or not isinstance(steps[0].get('scale'), (tuple, list)):
+        raise ExportError(
+            f'the test pipeline has {len(steps)} Resize steps; the exported facts can say one, '
+            'with two sides as its scale'
+        )
+    (step,) = steps
+    long, short = max(step['scale']), min(step['scale'])
+    crops = [s['crop_size'] for s in pipeline if 'crop_size' in s]
+    keep_ratio = bool(step.get('keep_ratio', True))
+    own = crops[0] if crops else short
+    factor = size / (own if isinstance(own, int) else own[0])
+    width, height = step['scale']
+    sides = {'width': width, 'height': height}
+    if keep_ratio:
+        sides = {'short_side': long, 'long_side': None}
+        if short > 0:
+            sides = {'short_side': short, 'long_side': long}
+    scaled = {key: side and round(side * factor) for key, side in sides.items()}
+    chosen = step.get('interpolation', 'bilinear')
+    return {'keep_ratio': keep_ratio, **scaled, 'interpolation': _OPENCV[chosen]}
+
+
+def num_views(pipeline: Sequence[Mapping[str, Any]]) -> int:
+    """How many clips of a video a test pipeline makes."""
+    clips = 1
+    for step in pipeline:
+        if step['type'] == 'UniformSample' or step.get('clip_len', 1) > 1:
+            clips *= step.get('num_clips', 1)
+        clips *= {'ThreeCrop': 3, 'TenCrop': 10}.get(step['type'], 1)
+    return clips

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,25 @@ from torch import Tensor
 
 import projects.msta.register  # noqa: F401
 
-from ..labels import read_labels
-from ..models.class_encoder import ClassEncoder
+from ..tokenizer import PromptWarning
 from .loading import Loaded, VideoLoader
-from .recognizers import build_recognizer, choose_device, pipeline_of, resolve_config
+from .recognizers import choose_device, open_model
 from .rejection import Rejection, read_rejection
 from .results import VideoResult
 from .sources import iter_sources
 
 
 class MSTAInferencer:
-    """Recognises any list of classes in any video, with the test pipeline of a config.
+    """Recognises any list of classes in any video, with the test pipeline of its model.
 
     Shapes: V views a video, T frames, K classes, N texts, D joint width.
 
     Args:
-        config_or_preset: a config, its file, a preset (``'msta_vitb16_k400'``), or a foundation's
-            weights. None: what ``checkpoint`` says of itself, else the shipped tiny model.
-        checkpoint: trained adapters; None for the frozen foundation.
-        labels: class names, a file of them, or a shipped list; the config's own by default.
+        config: a config, its file, a preset (``'msta_vitb16_k400'``), or a foundation's weights.
+            None: what ``checkpoint`` says of itself, else the shipped tiny model.
+        checkpoint: trained adapters, or a foundation's weights; None for the frozen foundation.
+        labels: class names, a file of them, or a shipped list; by default the config's own, else
+            those that the checkpoint was trained on.
         device: a GPU where there is one.
         foundation: foundation weights, if not those that the config names.
         templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
@@ -41,11 +42,13 @@ class MSTAInferencer:
         batch_size: videos decoded and run together.
         max_clips: views that go through the video tower at a time, which bounds its memory.
         workers: threads, each with a process that decodes.
+        need_labels: False where :meth:`set_labels` will be called before the first video.
+        config_or_preset: the name of ``config`` before version 1.1.
     """
 
     def __init__(
         self,
-        config_or_preset: str | Path | Mapping[str, Any] | None = None,
+        config: str | Path | Mapping[str, Any] | None = None,
         checkpoint: str | Path | None = None,
         labels: str | Path | Sequence[str] | None = None,
         device: str | torch.device | None = None,
@@ -56,18 +59,35 @@ class MSTAInferencer:
         batch_size: int = 8,
         max_clips: int = 32,
         workers: int = 2,
+        need_labels: bool = True,
+        config_or_preset: str | Path | Mapping[str, Any] | None = None,
     ) -> None:
+        if config_or_preset is not None:
+            warnings.warn(
+                'MSTAInferencer(config_or_preset=...) is called config now, and the old name will '
+                'go with the next release',
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            if config is not None:
+                raise TypeError('config and config_or_preset are one argument: give config')
+            config = config_or_preset
         if batch_size < 1 or max_clips < 1:
             raise ValueError(f'batch_size={batch_size}, max_clips={max_clips}: at least 1 each')
         self.device = choose_device(device)
-        self.cfg = resolve_config(config_or_preset, checkpoint, foundation)
-        self.model = build_recognizer(self.cfg, checkpoint, labels).to(self.device)
-        self.cfg_pipeline = pipeline_of(self.cfg)
-        self.loader = VideoLoader(self.cfg_pipeline, workers)
+        model, self.pipeline = open_model(
+            config,
+            checkpoint,
+            labels,
+            foundation=foundation,
+            templates=templates,
+            need_labels=need_labels,
+        )
+        self.model = model.to(self.device)
+        self.loader = VideoLoader(self.pipeline, workers)
         self.batch_size, self.max_clips = batch_size, max_clips
-        self.encoder = ClassEncoder(self.model)
         self.set_rejection(none_of_these)
-        self.set_labels(self.model.labels, templates)
+        self._warn_of_one_label()
 
     # ------------------------------------------------------------------ classes
 
@@ -78,29 +98,52 @@ class MSTAInferencer:
         descriptions: str | Path | Sequence[str] | None = None,
         description_weight: float = 0.5,
     ) -> None:
-        """Recognise these classes from now on; lists seen before are not encoded again.
+        """Recognise these classes from now on, as :meth:`MSTARecognizer.set_labels` has it.
 
-        Args:
-            labels: class names, a file of them, or a shipped list.
-            templates: as in the constructor; by default the model's.
-            descriptions: a description file that has every one of the labels, also ones never
-                trained on. Their embeddings by the frozen text tower are mixed into the classes'.
-            description_weight: the share of the descriptions in the mix, 0..1.
+        Lists that were used before are not encoded again.
         """
-        names = read_labels(labels, self.model.humanize)
-        chosen = templates or self.model.template
-        prompts = [chosen] if isinstance(chosen, str) else list(chosen)
-        self.classes = self.encoder.classes(names, prompts, descriptions, description_weight)
-        self.labels, self.templates = names, prompts
+        self.model.set_labels(labels, templates, descriptions, description_weight)
+        self._warn_of_one_label()
+
+    def _warn_of_one_label(self) -> None:
+        if self.model.labels and len(self.model.labels) == 1:
+            warnings.warn(
+                f'there is one class, {self.labels[0]!r}: its probability is 1 whatever is shown; '
+                'name what else it could be, or calibrate a rule for none_of_these',
+                PromptWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """The class names, by class index."""
+        return self.model.classes.current.labels
+
+    @property
+    def templates(self) -> list[str]:
+        """The prompts, each with one ``{}``."""
+        return self.model.templates
+
+    @property
+    def classes(self) -> Tensor:
+        """Class embeddings ``(K, D)``, not normalised."""
+        with torch.no_grad():
+            return self.model.encode_classes()
 
     def set_rejection(self, rule: Rejection | str | Path | None) -> None:
         """Answer 'none of these' by this rule from now on; None always answers a label."""
         self.rejection = read_rejection(rule) if isinstance(rule, (str, Path)) else rule
 
+    def rejects(self, cosines: np.ndarray) -> np.ndarray:
+        """Cosines ``(N, K)`` -> whether the answer is 'none of these', ``(N,)``."""
+        if self.rejection is None:
+            return np.zeros(len(cosines), dtype=bool)
+        return self.rejection.rejects(cosines)
+
     # ------------------------------------------------------------------ recognition
 
     def __call__(self, videos: Any, topk: int = 5) -> list[VideoResult]:
-        """One result a video, in order: :meth:`iterate` to the end."""
+        """One result per video, in order: :meth:`iterate` to the end."""
         return list(self.iterate(videos, topk))
 
     def iterate(self, videos: Any, topk: int = 5) -> Iterator[VideoResult]:
@@ -163,8 +206,20 @@ class MSTAInferencer:
         result.cosines = cosines[order].tolist()
         result.logits = logits[order].tolist()
         result.scores = scores
-        if self.rejection is not None:
-            result.rejected = bool(self.rejection.rejects(cosines[None])[0])
+        result.rejected = bool(self.rejects(cosines[None])[0])
+
+    def cosines(self, videos: Any) -> tuple[np.ndarray, list[str]]:
+        """Cosines with every label, in their order, of the readable videos ``(N, K)``; and what is
+        wrong with the others.
+        """
+        rows, errors = [], []
+        for result in self.iterate(videos, topk=len(self.labels)):
+            if result.error is not None:
+                errors.append(result.error)
+                continue
+            of_label = dict(zip(result.labels, result.cosines, strict=True))
+            rows.append([of_label[label] for label in self.labels])
+        return np.array(rows).reshape(-1, len(self.labels)), errors
 
     # ------------------------------------------------------------------ embeddings
 
@@ -204,7 +259,7 @@ class MSTAInferencer:
 
     def encode_texts(self, texts: str | Sequence[str]) -> Tensor:
         """Embeddings ``(N, D)`` of length 1 of any texts, taken as they are."""
-        embeds = self.encoder.texts([texts] if isinstance(texts, str) else texts)
+        embeds = self.model.classes.texts([texts] if isinstance(texts, str) else texts)
         return F.normalize(embeds, dim=-1).cpu()
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 import projects.msta.register  # noqa: F401
 
 from ..datasets.decoding import VideoDecodeError, close_process
+from ..datasets.transforms import MSTAVideoInit
 from ..training.config import ConfigError
 from .recognizers import use_scope
 from .sources import ArrayReader, Source
@@ -44,9 +45,9 @@ class VideoLoader:
         use_scope()
         self.steps = [TRANSFORMS.build(dict(step)) for step in pipeline]
         names = [type(step).__name__ for step in self.steps]
-        if 'DecordDecode' not in names or not names[0].endswith('DecordInit'):
+        if 'DecordDecode' not in names or not isinstance(self.steps[0], MSTAVideoInit):
             raise ConfigError(
-                'the test pipeline must begin with MSTADecordInit and hold DecordDecode; it is '
+                'the test pipeline must begin with MSTAVideoInit and hold DecordDecode; it is '
                 + ', '.join(names)
             )
         self._decode_step = names.index('DecordDecode')

@@ -13,7 +13,7 @@ import torch
 from ..datasets.decoding import VideoDecodeError
 from .inferencer import MSTAInferencer, batched
 from .results import NONE_OF_THESE
-from .segments import Cell, Timeline, merge
+from .segments import Cell, Timeline, join_cells
 from .streams import FrameStream, StreamError, open_stream
 from .windows import WindowScores, iter_windows, smooth
 
@@ -28,8 +28,10 @@ def score_windows(
     windows = iter_windows(stream, inferencer.loader, window_sec, stride_sec)
     for batch in batched(windows, 1 if stream.live else inferencer.batch_size):
         cosines, _, scores = inferencer.score(torch.stack([w.inputs for w in batch]))
-        for window, cosine, score in zip(batch, cosines, scores, strict=True):
-            yield WindowScores(window.start_sec, window.end_sec, cosine, score)
+        # Before smoothing, which lowers every maximum: the rule was calibrated on what is single.
+        rejected = inferencer.rejects(cosines)
+        for window, *found in zip(batch, cosines, scores, rejected, strict=True):
+            yield WindowScores(window.start_sec, window.end_sec, *found)
 
 
 def to_cells(
@@ -55,9 +57,7 @@ def _cell(
 ) -> Cell:
     order = np.argsort(-window.scores, kind='stable')[:topk]
     names = [inferencer.labels[i] for i in order]
-    rule = inferencer.rejection
-    rejected = rule is not None and bool(rule.rejects(window.cosines[None])[0])
-    label = NONE_OF_THESE if rejected else names[0]
+    label = NONE_OF_THESE if window.rejected else names[0]
     return Cell(start, end, label, names, window.scores[order].tolist())
 
 
@@ -105,7 +105,7 @@ def analyse(
     except (StreamError, VideoDecodeError) as error:
         timeline.error = str(error)
         return timeline
-    timeline.segments = merge(timeline.cells, min_segment_sec)
+    timeline.segments = join_cells(timeline.cells, min_segment_sec)
     timeline.duration_sec = timeline.cells[-1].end_sec
     timeline.timings = {'total': time.perf_counter() - started}
     return timeline

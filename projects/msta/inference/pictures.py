@@ -11,26 +11,33 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .results import write_whole
 
-_WRITTEN_LABELS = 40
+_NUMBERED_LABELS = 30
+_COLOURED_LABELS = 20
 
 
-def draw_attention(frames: np.ndarray, attention: np.ndarray, path: str | Path) -> None:
+def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: str | Path) -> None:
     """Frames ``(T, H, W, 3)``, uint8, over the same with attention ``(T, h, w)`` as heat.
 
-    The heat of all frames has one scale: a frame that is not looked at stays dark.
+    The heat of all frames has one scale: a frame that is not looked at stays dark. What the shares
+    lack to 100% the CLS token pays to itself.
     """
     count = len(frames)
-    figure = _figure(2 * count, 4.2)
+    total = attention.sum()
+    whole = count if total > 1.001 else 1  # a tower that sees each frame alone sums to 1 in each
+    figure = _figure(max(2 * count, 5), 4.9)
     top, bottom = np.atleast_2d(figure.subplots(2, count, squeeze=False))
     for index, (frame, weights) in enumerate(zip(frames, attention, strict=True)):
         top[index].imshow(frame)
         bottom[index].imshow(heat(frame, weights / attention.max()))
-        top[index].set_title(f'{weights.sum():.0%}', fontsize=9)
+        top[index].set_title(f'{weights.sum() / whole:.0%}', fontsize=10)
     for axes in (*top, *bottom):
         axes.set_axis_off()
+    shares = f'frames {total / whole:.0%} in sum, CLS token itself {abs(1 - total / whole):.0%}'
+    figure.suptitle(f'{title}\nAttention of the CLS token: {shares}', fontsize=11)
     save(figure, path)
 
 
@@ -46,35 +53,64 @@ def heat(frame: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def draw_similarities(
     matrices: Mapping[str, np.ndarray], labels: Sequence[str], path: str | Path
 ) -> None:
-    """Cosines between classes ``(K, K)`` side by side; the diagonal is off the scale."""
-    off = ~np.eye(len(labels), dtype=bool)
+    """Cosines between classes ``(K, K)`` side by side; the diagonal is off the scale.
+
+    Up to 30 classes keep their order and have the numbers in their cells; more are put in an order
+    in which similar ones, by the last matrix, are neighbours.
+    """
+    count, few = len(labels), len(labels) <= _NUMBERED_LABELS
+    order = np.arange(count) if few else _neighbours_together(list(matrices.values())[-1])
+    names = [labels[index] for index in order.tolist()]
+    off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
-    figure = _figure(5.5 * len(matrices), 5.2)
-    axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+    side = min(max(4.0, 0.42 * count), 16.0)
+    figure = _figure(side * len(matrices) + 2.5, side + 1.5)
+    axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
+    scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
+    middle = (values.min() + values.max()) / 2
+    written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
-        image = ax.imshow(matrix, vmin=values.min(), vmax=values.max(), cmap='viridis')
+        shown = matrix[np.ix_(order, order)]
+        image = ax.imshow(shown, **scale)
         mean = matrix[off].mean() if off.any() else 1.0
-        ax.set_title(f'{title}: mean {mean:.3f}')
-        if len(labels) <= _WRITTEN_LABELS:
-            ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
-            ax.set_yticks(range(len(labels)), labels, fontsize=7)
-    figure.colorbar(image, ax=list(axes), shrink=0.8, label='cosine')
+        how = '' if few else ', similar classes together'
+        ax.set_title(f'{title}: mean {mean:.3f}{how}')
+        ax.set_xticks(range(count), names, rotation=90, fontsize=written)
+        ax.set_yticks(range(count), names, fontsize=written)
+        if few:
+            for row, column in np.argwhere(off):
+                value = shown[row, column]
+                colour = 'black' if value > middle else 'white'
+                text = f'{value:.2f}'
+                ax.text(column, row, text, color=colour, fontsize=7, ha='center', va='center')
+    figure.colorbar(image, ax=list(axes), shrink=0.8, label='cosine between class embeddings')
     save(figure, path)
+
+
+def _neighbours_together(cosines: np.ndarray) -> np.ndarray:
+    """An order of the classes ``(K,)``: leaves of an average-linkage tree."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    distances = np.clip(1 - cosines, 0, None)
+    np.fill_diagonal(distances, 0)
+    condensed = squareform((distances + distances.T) / 2, checks=False)
+    return leaves_list(linkage(condensed, 'average', optimal_ordering=True))
 
 
 def draw_norms(norms: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
     """Norm of the trained weights by block (outer keys) and part (inner keys), as bars."""
     blocks = list(norms)
     parts = sorted({part for of_block in norms.values() for part in of_block})
-    figure = _figure(max(6, 0.8 * len(blocks) + 3), 4)
+    figure = _figure(max(6, 0.8 * len(blocks) + 4), 4)
     ax: Axes = figure.subplots()
     width = 0.8 / len(parts)
     for index, part in enumerate(parts):
         places = np.arange(len(blocks)) + (index - (len(parts) - 1) / 2) * width
         ax.bar(places, [norms[block].get(part, 0.0) for block in blocks], width, label=part)
     ax.set_xticks(range(len(blocks)), blocks)
-    ax.set(xlabel='block', ylabel='root mean square of the weights')
-    ax.legend(frameon=False)
+    ax.set(xlabel='block', ylabel='root mean square of the weights', title='Trained weights')
+    figure.legend(loc='outside right upper', frameon=False)
     save(figure, path)
 
 
@@ -89,7 +125,7 @@ def draw_map(
     """Embeddings of videos ``(N, D)``, dots, and classes ``(K, D)``, stars, by t-SNE.
 
     The two kinds lie in cones of their own, so each is centred first. A dot has the colour of
-    its answer.
+    its answer, which need not be the truth: a list of truths is not asked for.
     """
     try:
         from sklearn.manifold import TSNE
@@ -103,30 +139,59 @@ def draw_map(
     perplexity = min(30.0, (len(points) - 1) / 3)
     flat = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=seed)
     places = flat.fit_transform(points)
-    figure = _figure(9, 7)
+    figure = _figure(10, 7)
     ax: Axes = figure.subplots()
-    colours: dict[str, Any] = dict(cmap='hsv' if len(labels) > 20 else 'tab20', vmin=0)
-    colours['vmax'] = max(len(labels), 20)
+    # The classes that are answered most have colours of their own, the others are grey.
+    counts = np.bincount(np.asarray(answers, dtype=int), minlength=len(labels))
+    ranked = np.argsort(-counts, kind='stable')[:_COLOURED_LABELS].tolist()
+    colours = {index: f'C{n}' if n < 10 else _SECOND[n - 10] for n, index in enumerate(ranked)}
     dots, stars = places[: len(videos)], places[len(videos) :]
-    ax.scatter(dots[:, 0], dots[:, 1], c=list(answers), s=18, alpha=0.7, linewidths=0, **colours)
+    dot_colours = [colours.get(answer, '0.7') for answer in answers]
+    ax.scatter(dots[:, 0], dots[:, 1], c=dot_colours, s=22, alpha=0.75, linewidths=0)
+    star_colours = [colours.get(index, '0.7') for index in range(len(labels))]
     ax.scatter(
-        stars[:, 0],
-        stars[:, 1],
-        c=range(len(labels)),
-        s=140,
-        marker='*',
-        edgecolors='black',
-        **colours,
+        stars[:, 0], stars[:, 1], c=star_colours, s=150, marker='*', edgecolors='black', zorder=3
     )
-    if len(labels) <= _WRITTEN_LABELS:
-        for name, (x, y) in zip(labels, stars, strict=True):
-            ax.annotate(name, (x, y), xytext=(5, 5), textcoords='offset points', fontsize=8)
-    ax.set(xticks=[], yticks=[], title=f'{len(videos)} videos, {len(labels)} classes')
+    near = np.ptp(places, axis=0) / 30
+    for rank, index in enumerate(ranked):
+        # A name under those of the stars in the same place.
+        above = sum(bool((abs(stars[i] - stars[index]) < near).all()) for i in ranked[:rank])
+        place = (7, 5 - 10 * above)
+        ax.annotate(labels[index], stars[index], place, textcoords='offset points', fontsize=8)
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(
+        f'{len(videos)} videos and {len(labels)} classes (t-SNE): colour = the answer given, not '
+        'the truth',
+        fontsize=10,
+    )
+    marks = [
+        Line2D([], [], marker='o', ls='', color='0.5', label='video'),
+        Line2D([], [], marker='*', ls='', color='0.5', mec='black', ms=11, label='class name'),
+    ]
+    marks += [
+        Line2D([], [], marker='o', ls='', color=colours[index], label=_of(labels[index], n))
+        for index in ranked
+        if (n := int(counts[index]))
+    ]
+    if len(labels) > len(ranked):
+        marks.append(Line2D([], [], marker='o', ls='', color='0.7', label='other answers'))
+    figure.legend(handles=marks, loc='outside right upper', frameon=False, fontsize=8)
     save(figure, path)
 
 
+_SECOND = [
+    '#8dd3c7', '#bebada', '#fb8072', '#80b1d3', '#fdb462', '#b3de69', '#fccde5', '#005f73',
+    '#bc80bd', '#6a994e',
+]  # fmt: skip
+
+
+def _of(name: str, count: int) -> str:
+    short = name if len(name) <= 32 else f'{name[:30]}...'
+    return f'{short} ({count})'
+
+
 def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(min(width, 30), height), layout='constrained')
+    figure = Figure(figsize=(min(width, 36), min(height, 36)), layout='constrained')
     FigureCanvasAgg(figure)
     return figure
 

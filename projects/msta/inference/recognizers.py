@@ -14,16 +14,27 @@ from mmengine.registry import DefaultScope
 
 import projects.msta.register  # noqa: F401
 
-from ..foundation import Architecture, load_foundation, resolve_architecture, said_by_config
+from ..foundation import (
+    Architecture,
+    FoundationError,
+    load_foundation,
+    resolve_architecture,
+    said_by_config,
+)
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
-from ..models.checkpoints import CheckpointError, Facts, read_checkpoint
+from ..models.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    NotAdaptersError,
+    read_checkpoint,
+)
 from ..paths import CONFIGS
-from ..spelling import similar
-from ..training.config import ConfigError, read_config
+from ..training.config import ConfigError, pipeline_of, read_config
 from ..training.config_check import check_parts
 from ..training.preprocessing import use_foundation
 
+_WEIGHTS = ('.safetensors', '.pth', '.pt', '.bin')
 _TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
 
@@ -33,27 +44,91 @@ def use_scope() -> None:
         DefaultScope.get_instance('msta', scope_name='mmaction')
 
 
-def resolve_config(
-    config: str | Path | Config | Mapping[str, Any] | None,
+def open_model(
+    config: str | Path | Config | Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    *,
     foundation: str | Path | None = None,
-) -> Config:
-    """The config that a user means.
+    templates: str | Sequence[str] | None = None,
+    need_labels: bool = True,
+) -> tuple[MSTARecognizer, list[dict[str, Any]]]:
+    """The recognizer that a user means, in evaluation mode, and its test pipeline.
+
+    What is not given is taken from the config, else from the checkpoint.
 
     Args:
         config: a config, its file, the name of one in ``configs/``, or a foundation's weights (file
             or folder). None: what ``checkpoint`` says of itself, else the shipped tiny model.
-        checkpoint: a file of trained adapters.
+        checkpoint: a file of trained adapters, or a foundation's weights.
+        labels: class names, a file of them, or a shipped list.
         foundation: weights to read in the place of the config's.
+        templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
+        need_labels: False where they are not used: a config's are not read.
     """
+    trained = None
+    try:
+        trained = None if checkpoint is None else read_checkpoint(checkpoint)
+    except NotAdaptersError:
+        try:
+            arch = load_foundation(str(checkpoint)).arch
+        except FoundationError as error:
+            raise CheckpointError(
+                f'{checkpoint} is not a checkpoint of this project, and as a foundation: {error}'
+            ) from error
+        foundation = foundation or checkpoint
+        config = make_config(arch, str(foundation), None) if config is None else config
+    cfg = resolve_config(config, trained, foundation)
+    check_parts(cfg)
+    use_foundation(cfg)
+    model_cfg = dict(cfg.model)
+    if labels is not None:
+        model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)
+    elif not need_labels:
+        model_cfg['labels'] = None  # those of a config may be a file that is not there
+    if templates is not None:
+        model_cfg['template'] = templates
+    if model_cfg.get('labels') is None and not (trained and trained.recipe.labels) and need_labels:
+        raise ConfigError(
+            'no labels: give the class names, a file of them, or a shipped list'
+            + (f' ({checkpoint} is from before checkpoints carried theirs)' if trained else '')
+        )
+    return _build(model_cfg, trained).eval().requires_grad_(False), pipeline_of(cfg)
+
+
+def _build(model_cfg: dict[str, Any], trained: Checkpoint | None) -> MSTARecognizer:
+    model_cfg['descriptions'] = None  # only the training loss reads them
+    if trained is None:  # untrained adapters would change what the foundation says
+        model_cfg['backbone'] = dict(model_cfg['backbone'], adapter=None)
+    for key in _TRAINING_ONLY:
+        model_cfg.pop(key, None)
+    use_scope()
+    model = MODELS.build(model_cfg)
+    model.init_weights()
+    if trained is not None:
+        try:
+            model.load_state_dict(dict(trained.state_dict), strict=True)
+        except CheckpointError as error:
+            raise CheckpointError(f'{trained.path}: {error}') from error
+        except RuntimeError as error:
+            raise CheckpointError(f'{trained.path}: does not fit the model: {error}') from error
+    return model
+
+
+def resolve_config(
+    config: str | Path | Config | Mapping[str, Any] | None,
+    trained: Checkpoint | None = None,
+    foundation: str | Path | None = None,
+) -> Config:
+    """The config that a user means; the arguments are those of :func:`open_model`."""
     if isinstance(config, (Config, Mapping)):
         cfg = Config(config._cfg_dict.to_dict() if isinstance(config, Config) else dict(config))
-    elif config is not None and _is_config_name(str(config)):
-        cfg = read_config(_config_path(str(config)))
+    elif config is not None and _is_config(str(config)):
+        cfg = read_config(config)
     elif config is not None:
         cfg = zero_shot_config(config)
-    elif checkpoint is not None:
-        cfg = config_of_checkpoint(read_checkpoint(checkpoint).facts, foundation)
+    elif trained is not None:
+        cfg = config_of_checkpoint(trained, foundation)
     elif foundation is None and (CONFIGS / 'msta_tiny_shapes.py').is_file():
         cfg = read_config(CONFIGS / 'msta_tiny_shapes.py')
     else:
@@ -63,23 +138,9 @@ def resolve_config(
     return cfg
 
 
-def _is_config_name(name: str) -> bool:
-    return name.endswith('.py') or not Path(name).exists()
-
-
-def _config_path(name: str) -> Path:
-    """A file, or a preset: the name of a config of this project."""
-    if name.endswith('.py'):
-        return Path(name)
-    folder = CONFIGS
-    presets = {p.stem: p for p in folder.rglob('*.py') if '_base_' not in p.parts}
-    if name not in presets:
-        near = similar(name, presets, cutoff=0.3) or sorted(presets)[:8]
-        raise ConfigError(
-            f'{name!r} is neither a file nor a preset; the nearest presets are {", ".join(near)} '
-            f'({len(presets)} in {folder})'
-        )
-    return presets[name]
+def _is_config(name: str) -> bool:
+    """Whether a name is a config's or a preset's, not that of a foundation's weights."""
+    return name.endswith('.py') or not (Path(name).exists() or name.endswith(_WEIGHTS))
 
 
 def zero_shot_config(weights: str | Path) -> Config:
@@ -88,14 +149,15 @@ def zero_shot_config(weights: str | Path) -> Config:
     return make_config(arch, str(weights), None)
 
 
-def config_of_checkpoint(facts: Facts, foundation: str | Path | None) -> Config:
+def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> Config:
     """The config of the model that a checkpoint's adapters were trained beside."""
+    facts, recipe = trained.facts, trained.recipe
     kind, arch = facts.foundation['type'], facts.foundation['arch']
     architecture = resolve_architecture(kind, arch)
     weights = foundation or _known_weights(kind, arch)
     if weights is None:
         raise ConfigError(
-            f'the checkpoint stands on {kind} {arch} (fingerprint {facts.fingerprint}), whose '
+            f'{trained.path} stands on {kind} {arch} (fingerprint {facts.fingerprint}), whose '
             'weights are not in a known place: name their file (foundation) or a config'
         )
     if not isinstance(arch, str):  # spelt out in the file, it could be of any size
@@ -103,12 +165,17 @@ def config_of_checkpoint(facts: Facts, foundation: str | Path | None) -> Config:
         differences = architecture.differences(found)
         if differences:
             raise CheckpointError(
-                f'the checkpoint stands on another foundation than {weights}; checkpoint != file: '
+                f'{trained.path} stands on another foundation than {weights}; checkpoint != file: '
                 f'{"; ".join(differences)}. Name its file (foundation) or a config'
             )
-        # Files from before views belonged to a foundation do not say them.
-        architecture = found
-    return make_config(architecture, str(weights), facts.adapter)
+        if recipe.test_pipeline is None:
+            # Files from before views belonged to a foundation do not say them.
+            architecture = found
+    cfg = make_config(architecture, str(weights), facts.adapter)
+    cfg.model.cls_head.update(logit_scale=recipe.logit_scale, average_clips=recipe.average_clips)
+    if recipe.test_pipeline is not None:
+        cfg.test_pipeline = recipe.test_pipeline
+    return cfg
 
 
 def _known_weights(kind: str, arch: Any) -> Path | None:
@@ -135,7 +202,7 @@ def make_config(
             dict(type='CenterCrop', crop_size=side),
         ]
     pipeline = [
-        dict(type='MSTADecordInit'),
+        dict(type='MSTAVideoInit'),
         dict(type='UniformSample', clip_len=arch.num_frames, test_mode=True),
         dict(type='DecordDecode'),
         *views,
@@ -153,52 +220,6 @@ def make_config(
         labels=None,
     )
     return Config(dict(model=model, test_pipeline=pipeline))
-
-
-def pipeline_of(cfg: Config) -> list[dict[str, Any]]:
-    """The pipeline that ``tools/test.py`` would run."""
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and 'dataset' in dataset:
-        dataset = dataset['dataset']
-    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
-    if not pipeline:
-        raise ConfigError('the config has no test pipeline: test_dataloader.dataset.pipeline')
-    return [dict(step) for step in pipeline]
-
-
-def build_recognizer(
-    cfg: Config, checkpoint: str | Path | None, labels: str | Path | Sequence[str] | None
-) -> MSTARecognizer:
-    """The config's recognizer in evaluation mode, with its foundation's and trained weights."""
-    use_scope()
-    check_parts(cfg)
-    use_foundation(cfg)
-    model_cfg = dict(cfg.model)
-    if labels is not None:
-        model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)
-    if model_cfg.get('labels') is None:
-        raise ConfigError('no labels: give the class names, a file of them, or a shipped list')
-    model_cfg['descriptions'] = None  # only the training loss reads them
-    if checkpoint is None:  # untrained adapters would change what the foundation says
-        model_cfg['backbone'] = dict(model_cfg['backbone'], adapter=None)
-    for key in _TRAINING_ONLY:
-        model_cfg.pop(key, None)
-    model = MODELS.build(model_cfg)
-    model.init_weights()
-    if checkpoint is not None:
-        load_trained(model, checkpoint)
-    return model.eval().requires_grad_(False)
-
-
-def load_trained(model: MSTARecognizer, checkpoint: str | Path) -> None:
-    """Read trained weights into a recognizer, all or nothing."""
-    state = read_checkpoint(checkpoint).state_dict
-    try:
-        model.load_state_dict(dict(state), strict=True)
-    except CheckpointError as error:
-        raise CheckpointError(f'{checkpoint}: {error}') from error
-    except RuntimeError as error:
-        raise CheckpointError(f'{checkpoint}: does not fit the model: {error}') from error
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

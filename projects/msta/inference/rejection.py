@@ -16,6 +16,7 @@ import numpy as np
 from .results import write_text
 
 METHODS = ('threshold', 'margin')
+FOLDS = 5
 
 
 class RejectionError(ValueError):
@@ -71,16 +72,28 @@ def statistic(cosines: np.ndarray, method: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A rule and what it does on the videos it was calibrated on.
+    """A rule, and what it does on videos that it was not fitted to.
 
-    ``known_kept``: share of the videos of the labels that pass. ``unknown_rejected``: share of the
-    others that do not; ``auroc``: how often a known video's statistic exceeds an unknown one's.
+    ``known_kept``: share of the videos of the labels that pass; ``unknown_rejected``: share of the
+    others that do not. Both are held out: each fold is judged by a rule fitted to the other folds
+    (None for fewer than :data:`FOLDS` videos of a kind). ``auroc``: how often a known video's
+    statistic exceeds an unknown one's; ``auroc_by_chance``: what it could reach if it told nothing.
     """
 
     rejection: Rejection
-    known_kept: float
+    known_kept: float | None = None
     unknown_rejected: float | None = None
     auroc: float | None = None
+    auroc_by_chance: float | None = None
+
+    @property
+    def useless(self) -> bool:
+        """Whether the statistic does not tell known from unknown videos."""
+        return (
+            self.auroc is not None
+            and self.auroc_by_chance is not None
+            and self.auroc <= self.auroc_by_chance
+        )
 
 
 def calibrate(
@@ -98,11 +111,26 @@ def calibrate(
         raise RejectionError('no readable video to calibrate on')
     if not 0 < keep <= 1:
         raise RejectionError(f'keep={keep} must lie in (0, 1]: the share of videos that pass')
-    inside = np.sort(statistic(known, method))
-    if unknown is None or not len(unknown):
-        value = float(inside[int(np.floor((1 - keep) * len(inside) + 1e-9))])
-        return Calibration(Rejection(method, value), float((inside >= value).mean()))
-    outside = np.sort(statistic(unknown, method))
+    inside = statistic(known, method)
+    outside = None if unknown is None or not len(unknown) else statistic(unknown, method)
+    rule = Rejection(method, _fit(inside, outside, keep))
+    kept, rejected = _held_out(inside, outside, keep)
+    if outside is None:
+        return Calibration(rule, kept)
+    ordered = np.sort(outside)
+    below = np.searchsorted(ordered, inside, 'left') + np.searchsorted(ordered, inside, 'right')
+    auroc = float(below.mean() / 2 / len(outside))
+    # Two standard errors of the Mann-Whitney statistic when both kinds are alike.
+    spread = ((len(inside) + len(outside) + 1) / (12 * len(inside) * len(outside))) ** 0.5
+    return Calibration(rule, kept, rejected, auroc, min(0.5 + 2 * spread, 0.999))
+
+
+def _fit(inside: np.ndarray, outside: np.ndarray | None, keep: float) -> float:
+    """The value that statistics of known and unknown videos, ``(N,)`` each, ask for."""
+    inside = np.sort(inside)
+    if outside is None:
+        return float(inside[int(np.floor((1 - keep) * len(inside) + 1e-9))])
+    outside = np.sort(outside)
     values = np.unique(np.concatenate([inside, outside]))
     # Between neighbours no video changes sides: midpoints leave the widest room on both.
     cuts = np.concatenate(
@@ -110,8 +138,25 @@ def calibrate(
     )
     kept = 1 - np.searchsorted(inside, cuts) / len(inside)
     rejected = np.searchsorted(outside, cuts) / len(outside)
-    best = int(np.argmax(kept + rejected))
-    below = np.searchsorted(outside, inside, 'left') + np.searchsorted(outside, inside, 'right')
-    auroc = float(below.mean() / 2 / len(outside))
-    rule = Rejection(method, float(cuts[best]))
-    return Calibration(rule, float(kept[best]), float(rejected[best]), auroc)
+    return float(cuts[np.argmax(kept + rejected)])
+
+
+def _held_out(
+    inside: np.ndarray, outside: np.ndarray | None, keep: float
+) -> tuple[float | None, float | None]:
+    """Shares of known videos kept and unknown ones rejected, by rules that did not see them."""
+    if len(inside) < FOLDS or (outside is not None and len(outside) < FOLDS):
+        return None, None
+    random = np.random.default_rng(0)
+    folds = [random.permutation(len(x)) % FOLDS for x in (inside, outside) if x is not None]
+    kept, rejected = [], []
+    for fold in range(FOLDS):
+        others = None if outside is None else outside[folds[1] != fold]
+        value = _fit(inside[folds[0] != fold], others, keep)
+        kept.append(inside[folds[0] == fold] >= value)
+        if outside is not None:
+            rejected.append(outside[folds[1] == fold] < value)
+    return (
+        float(np.concatenate(kept).mean()),
+        float(np.concatenate(rejected).mean()) if rejected else None,
+    )

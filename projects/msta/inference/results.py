@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,9 @@ import numpy as np
 from ..files import replacing
 
 NONE_OF_THESE = 'none of these'
+
+# Half of a pair: what the bytes of a file name that are not UTF-8 become in Python.
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
 @dataclass
@@ -49,6 +54,11 @@ class VideoResult:
             return None
         return NONE_OF_THESE if self.rejected else self.labels[0]
 
+    @property
+    def probability(self) -> float | None:
+        """Of the best label; None for an unreadable video."""
+        return self.probabilities[0] if self.ok else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         if not self.ok:
@@ -65,12 +75,23 @@ class VideoResult:
         }
 
 
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """JSON that any file name survives: bytes that are not UTF-8 are escaped, as ``\\udcff``."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f'\\u{ord(found[0]):04x}', text)
+
+
+def printable(text: str) -> str:
+    """A name on one line of a terminal: control characters and broken UTF-8 are escaped."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+
+
 def to_json(results: Sequence[VideoResult]) -> str:
-    return json.dumps([r.to_dict() for r in results], indent=2, ensure_ascii=False) + '\n'
+    return dump_json([r.to_dict() for r in results], indent=2) + '\n'
 
 
 def to_csv(results: Sequence[VideoResult]) -> str:
-    """One row a video and rank; an unreadable video has one row with its error."""
+    """One row per video and rank; an unreadable video has one row with its error."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator='\n')
     writer.writerow(['video', 'rank', 'label', 'probability', 'cosine', 'logit', 'answer', 'error'])
@@ -90,11 +111,11 @@ def to_table(results: Sequence[VideoResult]) -> str:
         if not r.ok:
             continue
         if r.rejected:
-            rows.append((r.video, '', NONE_OF_THESE, '', '', ''))
+            rows.append((printable(r.video), '', NONE_OF_THESE, '', '', ''))
         for rank, name in enumerate(r.labels):
             rows.append(
                 (
-                    r.video if rank == 0 and not r.rejected else '',
+                    printable(r.video) if rank == 0 and not r.rejected else '',
                     str(rank + 1),
                     name,
                     f'{r.probabilities[rank]:.3f}',
@@ -103,7 +124,7 @@ def to_table(results: Sequence[VideoResult]) -> str:
                 )
             )
     text = align(rows, right=(1, 3, 4, 5)) if len(rows) > 1 else ''
-    return text + ''.join(f'failed: {r.error}\n' for r in results if not r.ok)
+    return text + ''.join(f'failed: {printable(str(r.error))}\n' for r in results if not r.ok)
 
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -119,21 +140,38 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     return ''.join(lines)
 
 
-def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
-    """Have ``write`` make a file that a user named, whole or not at all.
+def check_target(path: str | Path) -> None:
+    """Find out that a file cannot be written before the work, not after it.
 
     Raises:
-        OSError: its folder does not exist, or a folder is in its place.
+        OSError: its folder does not exist or cannot be written to, or a folder is in its place.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
     if path.is_dir():
         raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise PermissionError(
+            f'{path}: the folder {path.parent} cannot be written to ({error.strerror}): name '
+            'a file in another one'
+        ) from error
+
+
+def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
+    """Have ``write`` make a file that a user named, whole or not at all.
+
+    Raises:
+        OSError: as :func:`check_target`.
+    """
+    check_target(path)
     with replacing(path) as temporary:
         write(temporary)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 file, whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8', newline=''))
+    """Write a UTF-8 file, whole or not at all; file names in it keep their bytes."""
+    data = text.encode('utf-8', 'surrogateescape')
+    write_whole(path, lambda temporary: temporary.write_bytes(data))

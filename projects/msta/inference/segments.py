@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .results import align
+from .results import align, dump_json, printable
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Timeline:
         }
 
 
-def merge(cells: Iterable[Cell], min_sec: float = 0.0) -> list[Segment]:
+def join_cells(cells: Iterable[Cell], min_sec: float = 0.0) -> list[Segment]:
     """Join neighbours of one label; a segment shorter than ``min_sec`` goes to the one before it.
 
     A short first segment goes to the one after it.
@@ -104,11 +103,11 @@ def _extend(segment: Segment, other: Segment) -> None:
 
 
 def to_json(timelines: Sequence[Timeline]) -> str:
-    return json.dumps([t.to_dict() for t in timelines], indent=2, ensure_ascii=False) + '\n'
+    return dump_json([t.to_dict() for t in timelines], indent=2) + '\n'
 
 
 def to_csv(timelines: Sequence[Timeline]) -> str:
-    """One row a segment; an unreadable video has one row with its error."""
+    """One row per segment; an unreadable video has one row with its error."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator='\n')
     writer.writerow(['video', 'start_sec', 'end_sec', 'label', 'probability', 'error'])
@@ -126,12 +125,12 @@ def to_table(timelines: Sequence[Timeline]) -> str:
     rows = [('video', 'start', 'end', 'label', 'probability')]
     for timeline in timelines:
         for index, s in enumerate(timeline.segments):
-            name = '' if index else timeline.video
+            name = '' if index else printable(timeline.video)
             rows.append(
                 (name, clock(s.start_sec), clock(s.end_sec), s.label, f'{s.probability:.3f}')
             )
     text = align(rows, right=(1, 2, 4)) if len(rows) > 1 else ''
-    return text + ''.join(f'failed: {t.error}\n' for t in timelines if not t.ok)
+    return text + ''.join(f'failed: {printable(str(t.error))}\n' for t in timelines if not t.ok)
 
 
 def clock(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.images import images_in
 from ..datasets.lists.annotations import VIDEO_SUFFIXES
 
 ARRAY_FPS = 25.0
@@ -55,8 +56,13 @@ def iter_sources(videos: Any) -> Iterator[Source]:
 
 
 def _iter(videos: Any, numbers: Iterator[int]) -> Iterator[Source]:
+    if isinstance(getattr(videos, 'name', None), str) and hasattr(videos, 'read'):
+        videos = videos.name  # an open file
     if isinstance(videos, (str, Path)):
         yield from _from_path(str(videos))
+    elif hasattr(videos, 'read'):
+        name = f'{type(videos).__name__} {next(numbers)}'
+        yield Source(name, error=f'{name}: a file without a name; write it to disk, or give frames')
     elif hasattr(videos, '__array__') or hasattr(videos, 'detach'):
         yield _from_array(videos, f'array {next(numbers)}')
     elif isinstance(videos, Iterable) and not isinstance(videos, (bytes, dict)):
@@ -70,6 +76,9 @@ def _iter(videos: Any, numbers: Iterator[int]) -> Iterator[Source]:
 def _from_path(text: str) -> Iterator[Source]:
     path = Path(text).expanduser()
     if path.is_dir():
+        if images_in(str(path)):  # a video as a folder of images
+            yield Source(str(path))
+            return
         found = [p for p in path.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
         if not found:
             suffixes = ', '.join(sorted(VIDEO_SUFFIXES))

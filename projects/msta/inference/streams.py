@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..datasets.decoding import VideoDecodeError, check_file
+from ..datasets.decoding import DecodeProcess
+from ..datasets.readers import IsolatedReader
 from .sources import ARRAY_FPS
 
 _LIMIT_MSEC = 30_000
@@ -22,16 +25,21 @@ class StreamError(RuntimeError):
 class FrameStream:
     """Frames in order, converted only where they are asked for.
 
-    ``fps`` is frames a second, ``total`` the number of frames that the container claims (0 where
-    it is unknown), ``live`` whether there is no end to wait for.
+    ``fps`` is frames a second, ``total`` the number of frames (0 where it is unknown), ``live``
+    whether there is no end to wait for. ``times`` are when frames are shown, in seconds since the
+    first, where each has a time stamp; otherwise they follow each other at ``fps``.
     """
 
     fps: float
     total: int
     live: bool
+    times: np.ndarray | None = None
 
     def __init__(self, name: str, fps: float, total: int, live: bool) -> None:
         self.name, self.fps, self.total, self.live = name, fps, total, live
+
+    def read_ahead(self, count: int) -> None:
+        """Learn ``total`` from up to ``count`` frames, where a stream without one may be short."""
 
     def grab(self) -> bool:
         """Step to the next frame; False at the end."""
@@ -45,16 +53,43 @@ class FrameStream:
         """Let go of the source."""
 
 
-class CaptureStream(FrameStream):
-    """A file, ``rtsp://`` or other address, or a camera's number, through OpenCV."""
+class FileStream(FrameStream):
+    """A video file or a folder of images, by the one reader, in a decoding process of its own.
 
-    def __init__(self, source: str | Path | int) -> None:
+    Only frames that are asked for leave that process. ``limit_sec`` is how long it may take without
+    getting on.
+    """
+
+    def __init__(self, path: str | Path, limit_sec: float = 60.0) -> None:
+        text = str(path)
+        self._process = DecodeProcess()
+        try:
+            self._reader = IsolatedReader(
+                text, limit_sec, threads=0, patient=True, process=self._process
+            )
+            self.times = self._reader.times
+        except BaseException:
+            self._process.close()
+            raise
+        super().__init__(text, self._reader.get_avg_fps(), len(self._reader), False)
+        self._index = -1
+
+    def grab(self) -> bool:
+        self._index += 1
+        return self._index < self.total
+
+    def frame(self) -> np.ndarray:
+        return self._reader.get_batch([self._index]).asnumpy()[0]
+
+    def close(self) -> None:
+        self._process.close()
+
+
+class CaptureStream(FrameStream):
+    """``rtsp://`` or another address, or a camera's number, through OpenCV."""
+
+    def __init__(self, source: str | int) -> None:
         text = str(source)
-        live = isinstance(source, int) or '://' in text
-        if not live:
-            check_file(text)
-            if not Path(text).is_file():  # it could be waited for without end
-                raise VideoDecodeError(text, 'other', 'a pipe or a device, not a file')
         if isinstance(source, int):
             self._capture = cv2.VideoCapture(source)
         else:
@@ -66,13 +101,10 @@ class CaptureStream(FrameStream):
             ]
             self._capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
-            if not live:
-                raise VideoDecodeError(text, 'unreadable')
             what = f'camera {source}' if isinstance(source, int) else text
             raise StreamError(f'{what}: cannot be opened as a video stream')
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        total = 0 if live else int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        super().__init__(text, fps if 0 < fps < 1000 else ARRAY_FPS, max(total, 0), live)
+        super().__init__(text, fps if 0 < fps < 1000 else ARRAY_FPS, 0, True)
 
     def grab(self) -> bool:
         return self._capture.grab()
@@ -96,22 +128,44 @@ class IteratorStream(FrameStream):
         total = len(frames) if isinstance(frames, Sized) else 0
         super().__init__('frames', fps, total, total == 0)
         self._frames: Iterator[Any] = iter(frames)
+        self._ahead: deque[Any] = deque()
         self._current: np.ndarray | None = None
 
+    def read_ahead(self, count: int) -> None:
+        self._ahead.extend(itertools.islice(self._frames, count + 1))
+        if len(self._ahead) <= count:
+            self.total, self.live = len(self._ahead), False
+
     def grab(self) -> bool:
-        for item in self._frames:
-            image = np.asarray(item.detach().cpu() if hasattr(item, 'detach') else item)
-            if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-                raise StreamError(
-                    f'a frame is (H, W, 3), uint8, RGB; got {image.shape}, {image.dtype}'
-                )
-            self._current = image
-            return True
-        return False
+        item = self._ahead.popleft() if self._ahead else next(self._frames, None)
+        if item is None:
+            return False
+        image = np.asarray(item.detach().cpu() if hasattr(item, 'detach') else item)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+            raise StreamError(f'a frame is (H, W, 3), uint8, RGB; got {image.shape}, {image.dtype}')
+        self._current = image
+        return True
 
     def frame(self) -> np.ndarray:
         assert self._current is not None
         return self._current
+
+
+def at_constant_rate(stream: FrameStream) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds and frames at a stream's mean rate: each the one shown at the middle of its time."""
+    number, fps, times = 0, stream.fps, stream.times
+    for index in itertools.count():
+        if not stream.grab():
+            return
+        if times is None or index + 1 == len(times):
+            end_sec = (max(number, index) + 1) / fps
+        else:
+            end_sec = float(times[index + 1])
+        shown = None
+        while (number + 0.5) / fps < end_sec:
+            shown = stream.frame() if shown is None else shown
+            yield number / fps, shown
+            number += 1
 
 
 def open_stream(source: Any, fps: float | None = None) -> FrameStream:
@@ -121,8 +175,10 @@ def open_stream(source: Any, fps: float | None = None) -> FrameStream:
     """
     if isinstance(source, FrameStream):
         return source
-    if isinstance(source, (str, Path, int)):
+    if isinstance(source, int) or (isinstance(source, str) and '://' in source):
         return CaptureStream(source)
+    if isinstance(source, (str, Path)):
+        return FileStream(source)
     return IteratorStream(source, fps or ARRAY_FPS)
 
 

@@ -58,7 +58,7 @@ class ConsistencyHead(BaseHead):
         self.targets = tuple(targets)
 
     def forward(self, feats: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """Videos ``(B, D)``, classes ``(K, D)`` and the foundation's logit scale -> ``(B, K)``."""
+        """Score videos ``(B, D)`` by classes ``(K, D)`` and a logit scale: ``(B, K)``."""
         video, classes, foundation_scale = feats
         # In float32 whatever the towers ran in: at a scale of 100, bfloat16 would round to 0.25.
         with torch.autocast(video.device.type, enabled=False):
@@ -73,7 +73,7 @@ class ConsistencyHead(BaseHead):
         targets: Mapping[str, Tensor] | None = None,
         **kwargs,
     ) -> dict[str, Tensor]:
-        """Losses of a batch; ``targets`` holds an embedding a class, ``(K, D)``, by target name."""
+        """Compute a batch's losses; ``targets``: embeddings of classes ``(K, D)`` by name."""
         self.num_classes = len(feats[1])
         losses = super().loss(feats, data_samples, **kwargs)
         if targets and self.alpha:
@@ -81,7 +81,7 @@ class ConsistencyHead(BaseHead):
         return losses
 
     def consistency(self, classes: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """L_CC between class embeddings ``(K, D)`` and their targets, each ``(K, D)``."""
+        """Compute L_CC of class embeddings ``(K, D)`` and their targets, each ``(K, D)``."""
         total = torch.zeros((), device=classes.device)
         for name in self.targets:
             total = total + (1 - F.cosine_similarity(classes.float(), targets[name].float())).mean()

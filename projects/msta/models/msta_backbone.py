@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..adapters import build_adapter
-from ..archives import not_finite
 from ..foundation import (
     OPEN_FACTS,
     FoundationError,
@@ -29,15 +28,11 @@ from ..foundation import (
     said_by_config,
 )
 from ..spelling import did_you_mean
-
-_FORMAT = 'msta/1'
+from .belonging import check_belongs, pack_facts
+from .frozen_features import VideoFeatures, frozen_features, pass_known_block
 
 # Texts that go through the text tower together: what bounds memory with 10,000 classes.
 TEXTS_AT_ONCE = 1024
-
-
-class CheckpointError(ValueError):
-    """A checkpoint does not belong to this model."""
 
 
 @MODELS.register_module()
@@ -126,80 +121,44 @@ class MSTABackbone(BaseModule):
         self._fingerprint = None
         print_log(f'foundation weights read from {path}', logger='current')
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> MSTABackbone:
+        """Copy with the foundation's weights read: MMEngine's EMAHook copies a model before
+        ``init_weights`` is called, and would average, validate and save random weights.
+        """
+        self.init_weights()
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return other
+
     @property
     def fingerprint(self) -> str:
-        """Which foundation the adapters stand on."""
+        """A hash of the foundation that the adapters stand on."""
         if self._fingerprint is None:
             self._fingerprint = self.foundation.fingerprint()
         return self._fingerprint
 
     def num_parameters(self) -> tuple[int, int]:
-        """Trainable parameters, and all of them."""
+        """Count the trainable parameters, and all of them."""
         sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
         return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
 
     def get_extra_state(self) -> Tensor:
-        """Facts that a checkpoint is checked against, as JSON in bytes: safe to read anywhere."""
-        facts = {
-            'format': _FORMAT,
-            'foundation': self.foundation_cfg,
-            'fingerprint': self.fingerprint,
-            'adapter': self.adapter_cfg,
-        }
-        return torch.tensor(list(json.dumps(facts, default=list).encode()), dtype=torch.uint8)
+        """Give the facts that a checkpoint is checked against: JSON in bytes, safe to read."""
+        return pack_facts(self)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Everything in it was checked before any weight was touched."""
+        """Do nothing: all of it was checked before any weight was touched."""
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
         self.init_weights()
         self.unmerge_adapter()
-        self._check_checkpoint(state_dict, prefix)
+        check_belongs(self, state_dict, prefix)
         for key, value in self.foundation.state_dict(prefix=f'{prefix}foundation.').items():
             state_dict[key] = value  # the file leaves it out: it has not changed
         for name in self.adapter.shared:
             state_dict[f'{prefix}adapter.{name}'] = self.adapter.get_parameter(name)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def _check_checkpoint(self, state_dict: dict[str, Any], prefix: str) -> None:
-        extra = state_dict.get(f'{prefix}_extra_state')
-        if extra is None:
-            raise CheckpointError(
-                'not a checkpoint of this project: it does not say which foundation its adapters '
-                'were trained on. Foundation weights go into model.backbone.foundation.checkpoint'
-            )
-        try:
-            facts = json.loads(bytes(extra.tolist()))
-            theirs, fingerprint = facts['foundation'], facts['fingerprint']
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f'the checkpoint is damaged: {error!r}') from error
-        if fingerprint != self.fingerprint:
-            raise CheckpointError(
-                f'the checkpoint was trained on another foundation: {theirs} with fingerprint '
-                f'{fingerprint}, but this model has {self.foundation_cfg} with fingerprint '
-                f'{self.fingerprint}, read from {self.checkpoint}. Its adapters would give wrong '
-                'scores; set model.backbone.foundation to the one it was trained on'
-            )
-        own = self.state_dict(prefix=prefix, keep_vars=True)
-        given = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
-        odd = [f'{key} is no tensor' for key, value in given.items() if not torch.is_tensor(value)]
-        if odd:
-            raise CheckpointError(f'the checkpoint is damaged: {"; ".join(odd[:8])}')
-        problems = [f'missing {key}' for key in own if key not in given]
-        problems += [f'unknown {key}' for key in given if key not in own]
-        problems += [
-            f'{key} is {tuple(given[key].shape)}, expected {tuple(value.shape)}'
-            for key, value in own.items()
-            if key in given and not key.endswith('_extra_state') and given[key].shape != value.shape
-        ]
-        problems += [f'{key} holds NaN or infinity' for key in not_finite(given.items())]
-        if problems:
-            raise CheckpointError(
-                f'the checkpoint holds adapters {facts.get("adapter")}, this model has '
-                f'{json.loads(json.dumps(self.adapter_cfg, default=list))}; nothing was loaded: '
-                + '; '.join(problems[:8])
-                + (f' and {len(problems) - 8} more' if len(problems) > 8 else '')
-            )
 
     # ------------------------------------------------------------------ merging
 
@@ -225,30 +184,31 @@ class MSTABackbone(BaseModule):
     # ------------------------------------------------------------------ computation
 
     def forward(self, video: Tensor) -> Tensor:
-        """Same as :meth:`encode_video`."""
+        """Do what :meth:`encode_video` does."""
         return self.encode_video(video)
 
     @torch.no_grad()
-    def video_state(self, video: Tensor) -> VideoState:
-        """Normalised clips through the part of the video tower that training cannot change.
+    def video_state(self, video: Tensor) -> VideoFeatures:
+        """Take normalised clips through the part of the video tower that training cannot change.
 
         In full precision whatever runs around it, as :meth:`text_state`.
         """
         with torch.autocast(video.device.type, enabled=False):
-            first = self.adapter.first_video_block(self.foundation)
-            return self.foundation.visual.advance(video, first, self.adapter.reads_input)
+            return frozen_features(self.foundation, self.adapter, video)
 
     def encode_video(self, video: Tensor | VideoState) -> Tensor:
-        """Normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state` -> ``(B, D)``, not
+        """Embed normalised clips ``(B, 3, T, H, W)`` or their :meth:`video_state`: ``(B, D)``, not
         normalised.
         """
         if self.merged is not None:
             return self.merged.encode_video(video)
+        if isinstance(video, VideoFeatures):
+            video = pass_known_block(self.foundation, self.adapter, video)
         return self.adapter.encode_video(self.foundation, video)
 
     @torch.no_grad()
     def text_state(self, tokens: Tensor) -> list[TextState]:
-        """Token ids ``(N, L)`` through the part of the text tower that training cannot change.
+        """Take token ids ``(N, L)`` through the part of the text tower that training cannot change.
 
         In groups of :data:`TEXTS_AT_ONCE`, and in full precision whatever runs around it: it is
         computed once and used in every step.
@@ -259,7 +219,7 @@ class MSTABackbone(BaseModule):
             return [self.foundation.text.advance(group, first) for group in groups]
 
     def encode_text(self, text: Tensor | Sequence[TextState]) -> Tensor:
-        """Token ids ``(N, L)`` or their :meth:`text_state` -> ``(N, D)``, not normalised."""
+        """Embed token ids ``(N, L)`` or their :meth:`text_state`: ``(N, D)``, not normalised."""
         groups = self.text_state(text) if isinstance(text, Tensor) else text
         if len(groups) == 1:
             return self._finish_text(groups[0])
@@ -276,14 +236,14 @@ class MSTABackbone(BaseModule):
 
     @torch.no_grad()
     def encode_text_frozen(self, tokens: Tensor) -> Tensor:
-        """Token ids ``(N, L)`` -> ``(N, D)`` of the foundation alone, in full precision."""
+        """Embed token ids ``(N, L)`` by the foundation alone, in full precision: ``(N, D)``."""
         with torch.autocast(tokens.device.type, enabled=False):
             parts = [self.foundation.encode_text(part) for part in tokens.split(TEXTS_AT_ONCE)]
         return torch.cat(parts)
 
 
 def _drop_frozen(module: MSTABackbone, state: dict[str, Any], prefix: str, _: dict) -> None:
-    """State dict hook: what is frozen is in the foundation's own file."""
+    """Leave out of a state dict what is frozen: it is in the foundation's own file."""
     shared = {f'{prefix}adapter.{name}' for name in module.adapter.shared}
     frozen = (f'{prefix}foundation.', f'{prefix}merged.')
     for key in [k for k in state if k.startswith(frozen) or k in shared]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmaction.models.recognizers import BaseRecognizer
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
-from ..descriptions import DescriptionError, Descriptions, read_descriptions
-from ..foundation import TextState, VideoState, tokenize
-from ..labels import make_prompts, read_labels
-from ..tokenizer import warn_of_prompts
-from .class_cache import ClassCache
+from ..descriptions import DescriptionError
+from ..foundation import VideoState
+from ..labels import DEFAULT_TEMPLATE, read_labels
+from .classes import ClassEncoder, DescriptionTargets, Source
 from .preprocessing import preprocessor_of
+from .recipe import Recipe
 
 
 @MODELS.register_module()
@@ -29,12 +29,15 @@ class MSTARecognizer(BaseRecognizer):
         backbone: a :class:`MSTABackbone` config.
         cls_head: a :class:`ConsistencyHead` config.
         labels: class names, a file of them, or the name of a shipped list (``'kinetics400'``).
-        template: prompt with one ``{}`` for the class name.
+            None: those that a checkpoint was trained on, once it is loaded.
+        template: prompt with one ``{}`` for the class name, or several, whose embeddings are
+            averaged. None: a checkpoint's, else ``'a video of {}.'``.
         descriptions: a description file, or the published pair (spatial, temporal); read when
             training starts. None trains without the consistency loss.
         num_descriptions: N, how many of each kind a class gets, the first of the file; all of
             them when None.
         humanize: turn underscores and CamelCase in class names into words.
+        test_pipeline: the steps that turn a video into inputs, for checkpoints to carry.
         data_preprocessor: by default the ``ActionDataPreprocessor``; its pixel statistics are the
             foundation's.
     """
@@ -43,11 +46,12 @@ class MSTARecognizer(BaseRecognizer):
         self,
         backbone: dict[str, Any],
         cls_head: dict[str, Any],
-        labels: str | Sequence[str],
-        template: str = 'a video of {}.',
+        labels: str | Sequence[str] | None,
+        template: str | Sequence[str] | None = None,
         descriptions: str | Sequence[str] | None = None,
         num_descriptions: int | None = None,
         humanize: bool = False,
+        test_pipeline: Sequence[Mapping[str, Any]] | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -60,100 +64,110 @@ class MSTARecognizer(BaseRecognizer):
         else:
             arch = self.backbone.foundation.arch
             self.data_preprocessor = MODELS.build(preprocessor_of(arch, data_preprocessor))
-        self.template = template
-        self.humanize = humanize
-        self.descriptions = descriptions
         if num_descriptions is not None and num_descriptions < 1:
             raise DescriptionError(
                 f'num_descriptions={num_descriptions} must be at least 1; for none at all set '
                 'descriptions=None'
             )
+        self.humanize = humanize
+        self.descriptions = descriptions
         self.num_descriptions = num_descriptions
-        self.set_labels(labels)
+        self.classes = ClassEncoder(self.backbone)
+        self.test_pipeline = test_pipeline
+        self._targets: DescriptionTargets | None = None
+        self._template = template
+        self._described_labels: list[str] = []
+        if labels is not None:
+            self.set_labels(labels)
+            self._described_labels = self.classes.current.labels
 
     # ------------------------------------------------------------------ classes
 
-    def set_labels(self, labels: str | Sequence[str], template: str | None = None) -> None:
-        """Recognise another list of classes from now on."""
-        self.template = template or self.template
-        self.labels = read_labels(labels, self.humanize)
-        prompts = make_prompts(self.labels, self.template)
-        context = self.backbone.foundation.context_length
-        warn_of_prompts(self.labels, prompts, context)
-        self._tokens = tokenize(prompts, context)
-        self._state: list[TextState] | None = None
-        self._state_made_on: tuple[torch.device, str] | None = None
-        self._targets: dict[str, Tensor] | None = None
-        self._cache = ClassCache()
+    def set_labels(
+        self,
+        labels: str | Path | Sequence[str],
+        template: str | Sequence[str] | None = None,
+        descriptions: Source | None = None,
+        description_weight: float = 0.5,
+    ) -> None:
+        """Recognise another list of classes from now on; the loss's targets follow it.
+
+        Args:
+            labels: class names, a file of them, or the name of a shipped list.
+            template: one prompt with one ``{}``, or several; by default the model's.
+            descriptions: a description file that has every one of the labels, also ones never
+                trained on. Their embeddings by the frozen text tower are mixed into the classes'.
+            description_weight: the share of the descriptions in the mix, 0..1.
+        """
+        chosen = template or self._template or DEFAULT_TEMPLATE
+        templates = [chosen] if isinstance(chosen, str) else list(chosen)
+        names = read_labels(labels, self.humanize)
+        self.classes.choose(names, templates, descriptions, description_weight)
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The class names, by class index; None until a checkpoint says them."""
+        return self.classes.current.labels if self.classes.chosen else None
+
+    @property
+    def templates(self) -> list[str]:
+        """The prompts, each with one ``{}`` for the class name."""
+        return self.classes.current.templates
 
     @property
     def device(self) -> torch.device:
         return self.backbone.foundation.logit_scale.device
 
-    def _class_state(self) -> list[TextState]:
-        """The prompts up to the first block that training changes: computed once a label list."""
-        made_on = (self.device, self.backbone.fingerprint)
-        if self._state is None or self._state_made_on != made_on:
-            self._state = self.backbone.text_state(self._tokens.to(self.device))
-            self._state_made_on = made_on
-        return self._state
-
     def encode_classes(self) -> Tensor:
         """Class embeddings ``(K, D)``, not normalised; kept while no trained weight changes."""
-        state = self._class_state()
         # What dropout made of them in training must not be kept for testing.
-        if self.backbone.adapter.trains_text and (self.training or torch.is_grad_enabled()):
-            return self.backbone.encode_text(state)
-        trained = [p for p in self.backbone.parameters() if p.requires_grad]
-        with torch.no_grad():
-            return self._cache.get(
-                [*(s.x for s in state), *trained], lambda: self.backbone.encode_text(state)
-            )
+        return self.classes.encode(anew=self.training or torch.is_grad_enabled())
 
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
         self.backbone.init_weights()
-        self._targets = None
         self.cls_head.init_weights()
+        self._targets = None
         if self.descriptions is not None and self.cls_head.alpha:
-            self._description_texts = read_descriptions(
-                self.descriptions, self.labels, self.backbone.foundation.context_length
-            )
-            self._check_number(self._description_texts)
-
-    def _check_number(self, read: Descriptions) -> None:
-        held = min(len(read.spatial[0]), len(read.temporal[0]))
-        if self.num_descriptions is not None and self.num_descriptions > held:
-            raise DescriptionError(
-                f'{self.descriptions} holds {held} descriptions of a kind a class, '
-                f'num_descriptions={self.num_descriptions} asks for more; lower it, or have more '
-                'written (tools/gen_descriptions.py)'
+            labels = self._described_labels or self.classes.current.labels
+            self._targets = DescriptionTargets(
+                self.descriptions, labels, self.classes, self.num_descriptions
             )
 
     def _consistency_targets(self) -> dict[str, Tensor] | None:
-        """Mean embeddings ``(K, D)`` of each class's texts by the frozen text tower, once a run.
+        """What the head holds the classes to, ``(K, D)`` each; None without descriptions."""
+        return None if self._targets is None else self._targets.means(self.cls_head.targets)
 
-        As in CLIP's prompt ensembles each text's embedding is normalised before the mean.
-        """
-        if self.descriptions is None or not self.cls_head.alpha:
-            return None
-        if self._targets is None:
-            read = self._description_texts
-            texts = {
-                'spatial': [of_class[: self.num_descriptions] for of_class in read.spatial],
-                'temporal': [of_class[: self.num_descriptions] for of_class in read.temporal],
-                'template': [[prompt] for prompt in make_prompts(self.labels, self.template)],
-            }
-            names = self.cls_head.targets
-            self._targets = {name: self._mean_embedding(texts[name]) for name in names}
-        return self._targets
+    # ------------------------------------------------------------------ what a checkpoint carries
 
-    def _mean_embedding(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        context = self.backbone.foundation.context_length
-        flat = [text for of_class in texts for text in of_class]
-        tokens = tokenize(flat, context).to(self.device)
-        embeds = F.normalize(self.backbone.encode_text_frozen(tokens), dim=-1)
-        return embeds.unflatten(0, (len(texts), -1)).mean(1)
+    def get_extra_state(self) -> Tensor:
+        """The labels, templates and views that the model was trained for."""
+        head, chosen = self.cls_head, self.classes
+        recipe = Recipe(
+            labels=self.labels,
+            templates=self.templates if chosen.chosen else None,
+            logit_scale=head.logit_scale,
+            average_clips=head.average_clips,
+            test_pipeline=self.test_pipeline,
+        )
+        return recipe.pack()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take what a checkpoint says where the config says nothing."""
+        recipe = Recipe.unpack(state)
+        if self._template is None and recipe.templates:
+            self._template = recipe.templates
+            if self.classes.chosen:
+                self.classes.choose(self.classes.current.labels, recipe.templates)
+        if not self.classes.chosen and recipe.labels:
+            self.set_labels(recipe.labels)
+            self._described_labels = recipe.labels
+        self.test_pipeline = self.test_pipeline or recipe.test_pipeline
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # Checkpoints from before they carried it have none.
+        state_dict.setdefault(f'{prefix}_extra_state', self.get_extra_state())
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     # ------------------------------------------------------------------ MMAction2's interface
 

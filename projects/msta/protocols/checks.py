@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..datasets.lists.annotations import Video, read_annotations
 from ..datasets.lists.splits import class_counts, unseen_classes
 from ..descriptions import DescriptionError, read_descriptions
-from ..labels import read_labels
 from .definitions import CLASS_COUNTS, ProtocolError
+from .manifest import class_names
 from .plan import Plan, Run
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def _check_run(plan: Plan, run: Run) -> tuple[list[str], list[str]]:
     trained, names = _read(run.config, run.config.train_dataloader, problems)
     tested = {e.part: _read(e.config, e.config.test_dataloader, problems) for e in run.tests}
     problems += _check_weights(run.config)
-    problems += _check_descriptions(run.config, names)
+    wrong, unusual = _check_descriptions(run.config, names)
+    problems += wrong
+    warnings += unusual
     if problems:
         return problems, warnings
     warnings += _check_shots(run, trained)
@@ -82,7 +84,7 @@ def _read(cfg: Config, loader: Any, problems: list[str]) -> tuple[list[Video], l
     videos: list[Video] = []
     names: list[str] = []
     try:
-        names = read_labels(cfg.model.labels, cfg.model.get('humanize', False))
+        names = class_names(cfg)
         videos = read_annotations(loader.dataset.ann_file, names)
     except (ValueError, OSError) as error:
         problems.append(str(error))
@@ -99,15 +101,26 @@ def _check_weights(cfg: Config) -> list[str]:
     return [describe_missing(checkpoint, foundation.type, foundation.arch)]
 
 
-def _check_descriptions(cfg: Config, names: list[str]) -> list[str]:
+def _check_descriptions(cfg: Config, names: list[str]) -> tuple[list[str], list[str]]:
+    """Problems and warnings: the sentences of every class, and N of each kind."""
     source = cfg.model.get('descriptions')
-    if source is None or not names or not cfg.model.cls_head.get('alpha', 1.0):
-        return []
+    if source is None or not names:
+        return [], []
+    if not cfg.model.cls_head.get('alpha', 1.0):
+        return [], [f'descriptions {source} are not used: the consistency loss is off (alpha=0)']
     try:
-        read_descriptions(source, names)
+        read = read_descriptions(source, names)
     except DescriptionError as error:
-        return [str(error)]
-    return []
+        return [str(error)], []
+    wanted = cfg.model.get('num_descriptions')
+    held = min(len(read.spatial[0]), len(read.temporal[0]))
+    if wanted is None or held == wanted:
+        return [], []
+    facts = f'{source} has {held} descriptions of a kind per class, num_descriptions is {wanted}'
+    if held < wanted:
+        remedy = 'have more written (tools/gen_descriptions.py)'
+        return [f'{facts}: {remedy}, or set model.num_descriptions={held}'], []
+    return [], [f'{facts}: the first {wanted} are used']
 
 
 def _check_shots(run: Run, trained: list[Video]) -> list[str]:

@@ -60,7 +60,7 @@ def method_plan(base: Plan, request: Request) -> Plan:
     return replace(plan, runs=tuple(runs))
 
 
-def merge(plans: Sequence[Plan], folder: Path, frozen: bool = True) -> Plan:
+def merge_plans(plans: Sequence[Plan], folder: Path, frozen: bool = True) -> Plan:
     """All runs of several plans as one, each folder once; logs go to ``folder``."""
     runs = {run.folder: run for plan in plans for run in plan.runs}
     kept = [run if frozen else replace(run, frozen=()) for run in runs.values()]

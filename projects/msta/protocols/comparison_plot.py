@@ -42,6 +42,8 @@ def _accuracy(
     axes: Axes, comparison: Mapping[str, Any], column: str, trained: list[Any], frozen: list[Any]
 ) -> None:
     """Mean and spread of each method over its parameters; what none beats is joined."""
+    from matplotlib.ticker import EngFormatter, LogLocator
+
     for number, row in enumerate(trained):
         summary = row['values'][column]
         axes.errorbar(
@@ -70,7 +72,14 @@ def _accuracy(
     else:
         axes.set_title(column, fontsize=10)
     axes.set_xscale('log')
+    # At powers of ten alone there would often be no number: methods lie within one of them.
+    counts = [row['trainable_parameters'] for row in trained]
+    within = max(counts) < 30 * min(counts)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if within else (1,)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=''))
     axes.xaxis.set_minor_formatter('')
+    axes.set_xlim(min(counts) / 1.6, max(counts) * 1.6)
+    axes.tick_params(axis='x', labelsize=8)
     axes.set_xlabel('trained parameters')
     axes.grid(alpha=0.3)
 

@@ -5,7 +5,7 @@ protocol   trained on                                     tested on, each within
 ========== ============================================== =====================================
 zero_shot  all videos of Kinetics-400                     three splits of another data set
 few_shot   2, 4, 8 or 16 videos a class                   the first official test split
-base2novel 16 videos of each base class                   base classes; novel classes
+base2novel 16 (or K) videos of each base class            base classes; novel classes
 supervised all training videos                            the validation videos
 ========== ============================================== =====================================
 """
@@ -13,9 +13,6 @@ supervised all training videos                            the validation videos
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from ..paths import CONFIGS
 
 PROTOCOLS = ('zero_shot', 'few_shot', 'base2novel', 'supervised')
 DATASETS = {
@@ -25,7 +22,8 @@ DATASETS = {
     'supervised': ('kinetics400', 'shapes'),
 }
 DEFAULT_SEEDS = {'zero_shot': (1,), 'few_shot': (1, 2, 3), 'base2novel': (1, 2, 3)}
-DEFAULT_SHOTS = (2, 4, 8, 16)
+# Videos per class of each training; the other protocols train on all videos.
+DEFAULT_SHOTS = {'few_shot': (2, 4, 8, 16), 'base2novel': (16,)}
 # Learning rates that a search tries at most.
 MOST_RATES = 7
 # The paper's number of classes, base and novel.
@@ -36,11 +34,11 @@ CLASS_COUNTS = {
     'kinetics400': (200, 200),
     'shapes': (24, 24),
 }
-# How the name of a config begins.
+# How the names of a model's configs begin, and the base file of its foundation.
 MODELS = {
-    'viclip-b16': 'msta-vitb16_viclip-pre',
-    'clip-b16': 'msta-vitb16_clip-pre',
-    'viclip-tiny': 'msta-tiny_viclip-pre',
+    'viclip-b16': ('msta-vitb16_viclip-pre', 'msta_viclip_b16'),
+    'clip-b16': ('msta-vitb16_clip-pre', 'msta_clip_b16'),
+    'viclip-tiny': ('msta-tiny_viclip-pre', 'msta_viclip_tiny'),
 }
 # Names in ViFi-CLIP's lists, as tools/data/make_splits.py published writes them.
 _VIFICLIP = {'hmdb51': 'hmdb', 'ucf101': 'ucf', 'kinetics400': 'k400', 'kinetics600': 'k600'}
@@ -79,7 +77,7 @@ def cells(
     protocol: str,
     dataset: str,
     seeds: tuple[int, ...],
-    shots: tuple[int, ...] = DEFAULT_SHOTS,
+    shots: tuple[int, ...] = (),
     published: bool = False,
 ) -> list[Cell]:
     """The trainings of a protocol, in the order of the report.
@@ -88,11 +86,27 @@ def cells(
         protocol: one of ``PROTOCOLS``.
         dataset: the data set tested on.
         seeds: of the training, and of the draw of its videos.
-        shots: videos a class; few-shot only.
+        shots: videos per class, by default those of the protocol.
         published: lists of ViFi-CLIP, by their names, instead of those of this project.
+
+    Raises:
+        ProtocolError: shots, or published lists, that the protocol does not have.
     """
+    default = DEFAULT_SHOTS.get(protocol)
+    if shots and default is None:
+        raise ProtocolError(f'--shots: {protocol} trains on all videos; leave it out')
+    if protocol == 'base2novel' and len(shots) > 1:
+        raise ProtocolError(
+            f'--shots {" ".join(map(str, shots))}: base2novel reports one number of shots at a '
+            'time; run it once for each'
+        )
+    if published and (
+        dataset == 'shapes' or (protocol == 'base2novel' and shots not in ((), (16,)))
+    ):
+        what = 'of the Shapes world' if dataset == 'shapes' else 'of other than 16 shots'
+        raise ProtocolError(f'--lists vificlip: there are no published lists {what}')
     tests = lists_to_test(protocol, dataset, published)
-    wanted: tuple[int | None, ...] = {'few_shot': shots, 'base2novel': (16,)}.get(protocol, (None,))
+    wanted: tuple[int | None, ...] = shots or default or (None,)
     return [
         Cell(seed, k, lists_to_train(protocol, dataset, seed, k, published), tests)
         for k in wanted
@@ -169,38 +183,3 @@ def list_to_draw_from(dataset: str) -> Lists | None:
         'ssv2': Lists('train.txt', 'ssv2'),
         'kinetics400': Lists('train.txt', 'kinetics400'),
     }.get(dataset)
-
-
-def find_configs(
-    protocol: str, dataset: str, model: str, shots: int | None = None
-) -> tuple[Path, Path]:
-    """The shipped configs to train and to test with; the same but for zero-shot from Kinetics-400.
-
-    Raises:
-        ProtocolError: there is none for this protocol, data set and model.
-    """
-    if (protocol, dataset) == ('base2novel', 'shapes'):
-        return CONFIGS / 'msta_tiny_shapes.py', CONFIGS / 'msta_tiny_shapes.py'
-    data = {
-        'zero_shot': f'kinetics400-to-{dataset}',
-        'few_shot': f'{dataset}-{shots}shot',
-        'base2novel': f'{dataset}-base-16shot',
-        'supervised': dataset,
-    }[protocol]
-    if (protocol, dataset) == ('zero_shot', 'shapes'):
-        data = 'shapes-base-to-novel'
-    test = _find(protocol, model, data)
-    if protocol == 'zero_shot' and dataset != 'shapes':
-        return _find('supervised', model, 'kinetics400'), test
-    return test, test
-
-
-def _find(folder: str, model: str, data: str) -> Path:
-    found = sorted((CONFIGS / folder).glob(f'{MODELS[model]}_*_{data}-rgb.py'))
-    if len(found) != 1:
-        there = sorted(path.name for path in (CONFIGS / folder).glob('*.py'))
-        raise ProtocolError(
-            f'{len(found)} configs of {model} for {data} in {CONFIGS / folder}; name one with '
-            f'--config. There are: {", ".join(there)}'
-        )
-    return found[0]

@@ -6,61 +6,62 @@ by ``run``, alone or as one of many.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..commands.common import explain, run_tool
 from ..files import write_json
 from .definitions import ProtocolError
+from .manifest import class_names
+from .processes import in_process
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('jobs', type=Path, help='JSON list of configs, checkpoints and results')
-    parser.add_argument('--launcher', choices=['none', 'pytorch'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    return parser.parse_args(argv)
+def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
+    """Run every test; each result is written, whole, as soon as it is there.
 
+    Args:
+        launcher: What started this process among others; 'none': it runs alone.
+        tests: Of each ``config``, ``checkpoint`` (None: the frozen model), ``result``, ``work_dir``
+            and ``identity``, as ``run`` lays them out.
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Run every job of the file; each result is written, whole, as soon as it is there."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    Raises:
+        ProtocolError: Tests failed, naming each; the others are done.
+    """
     failures = []
-    for number, job in enumerate(json.loads(args.jobs.read_text(encoding='utf-8'))):
+    for number, test in enumerate(tests):
         try:
-            _evaluate_one(job, args.launcher, number)
+            _evaluate_one(test, launcher, number)
         except Exception as error:
-            message = explain(error)
             # One of many processes cannot go on alone.
-            if message is None or args.launcher != 'none':
+            if launcher != 'none':
                 raise
-            failures.append(f'{job["config"]}: {message}')
+            traceback.print_exc()
+            failures.append(f'{test["config"]}: {type(error).__name__}: {error}')
     if failures:
         raise ProtocolError('\n'.join(failures))
 
 
-def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
+def _evaluate_one(test: Mapping[str, Any], launcher: str, number: int) -> None:
     from mmengine.utils import import_modules_from_strings
 
     from ..training.launch import make_test_config
     from ..training.runners import running, unwrap
 
     started = time.perf_counter()
-    result = Path(job['result'])
+    result = Path(test['result'])
     measured = result.with_name(f'.{result.stem}.measured.json')
     cfg = make_test_config(
-        job['config'], job['checkpoint'], work_dir=job['work_dir'], launcher=launcher
+        test['config'], test['checkpoint'], work_dir=test['work_dir'], launcher=launcher
     )
     # The Runners of a process share what has the same name.
     cfg.experiment_name = f'{result.stem}_{os.getpid()}_{number}'
     for evaluator in cfg.test_evaluator:
         if evaluator['type'] == 'MSTAMetric':
-            evaluator.update(labels=_class_names(cfg), out_file=str(measured))
+            evaluator.update(labels=class_names(cfg), out_file=str(measured))
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
     with running(cfg) as runner:
@@ -70,23 +71,17 @@ def _evaluate_one(job: dict[str, Any], launcher: str, number: int) -> None:
     if runner.rank == 0:
         content = json.loads(measured.read_text(encoding='utf-8'))
         content |= {
-            'identity': job['identity'],
+            'identity': test['identity'],
             'fingerprint': model.backbone.fingerprint,
             'trainable_parameters': model.backbone.num_parameters()[0],
             'classes': model.labels,
-            'config': job['config'],
-            'checkpoint': job['checkpoint'],
+            'config': test['config'],
+            'checkpoint': test['checkpoint'],
             'seconds': round(time.perf_counter() - started, 1),
         }
         write_json(result, content, indent=1)
         measured.unlink()
 
 
-def _class_names(cfg: Any) -> list[str]:
-    from ..labels import read_labels
-
-    return read_labels(cfg.model.labels, cfg.model.get('humanize', False))
-
-
 if __name__ == '__main__':
-    sys.exit(run_tool(evaluate, parse_args()))
+    in_process(evaluate)

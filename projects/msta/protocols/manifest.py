@@ -26,6 +26,7 @@ _PACKAGES = (
     'mmcv',
     'mmaction2',
     'numpy',
+    'av',
     'decord',
 )
 # Where things lie and how fast they are read is no part of a recipe.
@@ -59,7 +60,7 @@ def training_identity(cfg: Config, processes: int) -> dict[str, Any]:
         'validated': cfg.get('val_cfg') is not None,
         'recipe': digest_of(recipe),
         'train_list': digest_of_file(cfg.train_dataloader.dataset.ann_file),
-        'labels': digest_of(read_labels(cfg.model.labels, cfg.model.get('humanize', False))),
+        'labels': digest_of(class_names(cfg)),
         'descriptions': _digest_of_descriptions(cfg),
         'foundation': _digest_of_foundation(cfg),
     }
@@ -75,9 +76,14 @@ def evaluation_identity(cfg: Config, checkpoint: Path | None) -> dict[str, Any]:
         'views': views(cfg),
         'pipeline': digest_of(cfg.test_dataloader.dataset.pipeline),
         'test_list': digest_of_file(cfg.test_dataloader.dataset.ann_file),
-        'labels': digest_of(read_labels(cfg.model.labels, cfg.model.get('humanize', False))),
+        'labels': digest_of(class_names(cfg)),
         'foundation': _digest_of_foundation(cfg),
     }
+
+
+def class_names(cfg: Config) -> list[str]:
+    """The class names that a config's model would have."""
+    return read_labels(cfg.model.labels, cfg.model.get('humanize', False))
 
 
 def views(cfg: Config) -> str:

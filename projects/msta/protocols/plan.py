@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..training.config import merge_options, read_config
-from .definitions import (
-    DEFAULT_SEEDS,
-    DEFAULT_SHOTS,
-    Cell,
-    Lists,
-    ProtocolError,
-    cells,
-    find_configs,
-)
+from ..training.config import merge_options
+from .definitions import DEFAULT_SEEDS, Cell, Lists, ProtocolError, cells
 from .manifest import digest_of, views
+from .recipes import Recipe, find_recipes
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -39,10 +32,11 @@ class Request:
     config: Path | None = None
     test_config: Path | None = None
     seeds: tuple[int, ...] = ()
-    shots: tuple[int, ...] = DEFAULT_SHOTS
+    shots: tuple[int, ...] = ()
     published_lists: bool = False
     data: Path | None = None
     videos: Path | None = None
+    labels: str | None = None
     descriptions: tuple[str, ...] = ()
     select: str = 'last'
     processes: int = 1
@@ -70,6 +64,7 @@ class Run:
     tests: tuple[Evaluation, ...]
     frozen: tuple[Evaluation, ...]
     name: str
+    recipe: Recipe
 
     @property
     def last_checkpoint(self) -> Path:
@@ -99,6 +94,8 @@ def make_plan(request: Request, wanted: Sequence[Cell] | None = None) -> Plan:
     runs = tuple(_make_run(request, cell) for cell in wanted)
     name = request.config.stem if request.config else request.model
     marks = [f'{request.protocol}-{request.dataset}', name, *_marks(request)]
+    if request.protocol == 'base2novel' and request.shots not in ((), (16,)):
+        marks.append(f'{request.shots[0]}shot')
     return Plan(
         request,
         runs,
@@ -120,13 +117,13 @@ def _marks(request: Request) -> list[str]:
 
 
 def _make_run(request: Request, cell: Cell) -> Run:
-    train_file, test_file = _config_files(request, cell)
-    folder = request.work_dir / 'runs' / '-'.join([train_file.stem, *_marks(request)]) / cell.name
-    config = _train_config(request, cell, train_file)
-    separate = test_file != train_file
+    train, test = _recipes(request, cell)
+    folder = request.work_dir / 'runs' / '-'.join([train.name, *_marks(request)]) / cell.name
+    config = _train_config(request, cell, train)
+    separate = test != train
     tests, frozen = [], []
     for part, lists in cell.tests.items():
-        base = _with_options(request, test_file) if separate else deepcopy(config)
+        base = _with_options(request, test) if separate else deepcopy(config)
         name = f'{request.dataset}_{part.replace(" ", "_")}'
         trained = _test_config(request, base, lists)
         result = folder / 'tests' / f'{name}.json'
@@ -137,22 +134,27 @@ def _make_run(request: Request, cell: Cell) -> Run:
         result = request.work_dir / 'runs' / 'frozen' / f'{name}-{key[:8]}.json'
         frozen.append(Evaluation(part, bare, result))
     name = f'{request.title} {cell.name}'.strip()
-    return Run(cell, folder, config, tuple(tests), tuple(frozen), name)
+    return Run(cell, folder, config, tuple(tests), tuple(frozen), name, train)
 
 
-def _config_files(request: Request, cell: Cell) -> tuple[Path, Path]:
+def _recipes(request: Request, cell: Cell) -> tuple[Recipe, Recipe]:
+    """What to train and what to test with: shipped, or the user's own configs."""
     if request.config is None:
-        train, test = find_configs(request.protocol, request.dataset, request.model, cell.shots)
+        train, test = find_recipes(request.protocol, request.dataset, request.model, cell.shots)
     else:
-        train = test = Path(request.config).resolve()
+        train = test = _own(request.config)
         if request.protocol == 'zero_shot' and request.dataset != 'shapes':
-            test = find_configs('zero_shot', request.dataset, request.model)[1]
-    return train, Path(request.test_config).resolve() if request.test_config else test
+            test = find_recipes('zero_shot', request.dataset, request.model)[1]
+    return train, _own(request.test_config) if request.test_config else test
 
 
-def _with_options(request: Request, path: Path) -> Config:
+def _own(config: Path) -> Recipe:
+    return Recipe(Path(config).stem, Path(config).resolve())
+
+
+def _with_options(request: Request, recipe: Recipe) -> Config:
     """A config with those of the user's options that it has a place for."""
-    cfg = read_config(path)
+    cfg = recipe.read()
     training = [name for name in ('train_dataloader', 'val_dataloader') if cfg.get(name) is None]
     if cfg.get('optim_wrapper') is None:
         training += ['optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr']
@@ -161,19 +163,19 @@ def _with_options(request: Request, path: Path) -> Config:
     return cfg
 
 
-def _train_config(request: Request, cell: Cell, path: Path) -> Config:
-    cfg = _with_options(request, path)
+def _train_config(request: Request, cell: Cell, recipe: Recipe) -> Config:
+    cfg = _with_options(request, recipe)
     if cfg.get('train_dataloader') is None:
-        raise ProtocolError(f'{path} is a config to test with; name one to train with')
+        raise ProtocolError(f'{recipe.file} is a config to test with; name one to train with')
     # Zero-shot from Kinetics-400 trains on what its config names; the folders given are the test's.
     own = request.protocol != 'zero_shot' or request.dataset == 'shapes'
-    data = request.data if own else None
-    _use_lists(cfg, cfg.train_dataloader, cell.train, data, request.videos if own else None)
+    given = request if own else replace(request, data=None, videos=None, labels=None)
+    _use_lists(given, cfg, cfg.train_dataloader, cell.train)
     if request.descriptions:
         one = len(request.descriptions) == 1
         cfg.model.descriptions = request.descriptions[0] if one else list(request.descriptions)
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=cell.seed)
-    _share_batch(request, cfg, path)
+    _share_batch(request, cfg, recipe.file)
     if request.select == 'last':
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.checkpoint.save_best = None
@@ -191,7 +193,7 @@ def _validate_every_epoch(request: Request, cfg: Config, cell: Cell, own: bool) 
                 f'--select best: {request.protocol} on {request.dataset} tests no classes that it '
                 'trains on, so there is nothing to select by; use --select last'
             )
-        _use_lists(cfg, cfg.val_dataloader, same[0], request.data, request.videos)
+        _use_lists(request, cfg, cfg.val_dataloader, same[0])
     cfg.train_cfg.val_begin = cfg.train_cfg.val_interval = 1
     cfg.default_hooks.checkpoint.update(interval=1, save_best='auto')
     cfg.val_evaluator = dict(type='MSTAMetric')
@@ -216,7 +218,7 @@ def _test_config(request: Request, cfg: Config, lists: Lists) -> Config:
         cfg[name] = None
     cfg.optim_wrapper = cfg.param_scheduler = cfg.auto_scale_lr = None
     cfg.model.descriptions = None
-    _use_lists(cfg, cfg.test_dataloader, lists, request.data, request.videos)
+    _use_lists(request, cfg, cfg.test_dataloader, lists)
     evaluators = cfg.get('test_evaluator') or []
     evaluators = list(evaluators) if isinstance(evaluators, Sequence) else [evaluators]
     others = [e for e in evaluators if e['type'] not in ('AccMetric', 'MSTAMetric')]
@@ -224,25 +226,39 @@ def _test_config(request: Request, cfg: Config, lists: Lists) -> Config:
     return cfg
 
 
-def _use_lists(
-    cfg: Config, loader: Any, lists: Lists, data: Path | None, videos: Path | None
-) -> None:
+def _use_lists(request: Request, cfg: Config, loader: Any, lists: Lists) -> None:
     """Point a loader at a list, and the model at its classes."""
     dataset = loader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
     before = Path(normpath(Path(dataset.ann_file).parent))
-    folder = data or before
+    folder = request.data or before
     _move_descriptions(cfg, before, folder)
     dataset.ann_file = str(folder / lists.videos)
-    if videos is not None:
-        dataset.data_prefix = dict(video=str(videos))
-    elif data is not None and dataset.get('data_prefix', {}).get('video'):
+    if request.videos is not None:
+        dataset.data_prefix = dict(video=str(request.videos))
+    elif request.data is not None and dataset.get('data_prefix', {}).get('video'):
         below = Path(normpath(dataset.data_prefix.video)).name == 'videos'
         dataset.data_prefix = dict(video=str(folder / 'videos' if below else folder))
-    if lists.labels is not None:
-        is_file = lists.labels.endswith('.txt')
-        cfg.model.labels = str(folder / lists.labels) if is_file else lists.labels
+    labels = labels_of(request, lists, folder)
+    if labels is not None:
+        cfg.model.labels = labels
+
+
+def labels_of(request: Request, lists: Lists, folder: Path) -> str | None:
+    """The class list of a list of videos; None: the config's.
+
+    A protocol that halves or draws classes names a file, which the halves come with. Elsewhere
+    it is what the user names, then the ``labels.txt`` of a data folder that the user names, and
+    only then the shipped one of the data set.
+    """
+    if lists.labels is not None and lists.labels.endswith('.txt'):
+        return str(folder / lists.labels)
+    if request.labels is not None:
+        return request.labels
+    if request.data is not None and (folder / 'labels.txt').is_file():
+        return str(folder / 'labels.txt')
+    return lists.labels
 
 
 def _move_descriptions(cfg: Config, before: Path, folder: Path) -> None:

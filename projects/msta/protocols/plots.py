@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_CLASSES = 60
+_MOST_WITH_NUMBERS = 30
 
 
 def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
@@ -45,7 +46,7 @@ def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, An
 
 
 def _bars(report: Mapping[str, Any]) -> Figure:
-    """The main table: a group of bars a column, one bar a row."""
+    """The main table: a group of bars per column, one bar per row."""
     rows = report['rows']
     columns = list(dict.fromkeys(c for row in rows for c in row['values']))
     figure, axes = new_figure(max(5.0, 1.6 * len(columns) + 3), 4)
@@ -79,9 +80,15 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
         half = _MOST_CLASSES // 2
         order = order[:half] + order[-half:]
         title += f', the {half} best and worst classes of {len(names)}'
-    figure, axes = new_figure(7, 1.2 + 0.18 * len(order))
+    figure, axes = new_figure(7, 1.4 + 0.18 * len(order))
     colours = ['tab:green' if gain[i] >= 0 else 'tab:red' for i in order]
-    axes.barh([names[i] for i in order], gain[order], color=colours)
+    bars = axes.barh([names[i] for i in order], gain[order], color=colours)
+    # A bar of no gain is not seen: its number says that it is there.
+    texts = [f'{gain[i]:+.1f}' if gain[i] else '0' for i in order]
+    axes.bar_label(bars, texts, fontsize=7, padding=2)
+    reach = max(1.0, float(np.abs(gain[order]).max(initial=0.0)))
+    low, high = (float(f(gain[order], initial=0.0)) for f in (np.min, np.max))
+    axes.set_xlim(min(low, 0.0) - 0.15 * reach, max(high, 0.0) + 0.15 * reach)
     axes.invert_yaxis()
     axes.tick_params(axis='y', labelsize=7)
     axes.axvline(0, color='black', linewidth=0.8)
@@ -95,15 +102,47 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
     counts = np.sum([result['confusion'] for result in trained], axis=0)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     names = [row['name'] for row in trained[0]['per_class']]
-    few = len(names) <= _MOST_CLASSES
-    side = max(5.0, 1.5 + 0.17 * len(names)) if few else 12.0
-    figure, axes = new_figure(side + 1, side)
-    image = axes.imshow(share, vmin=0, vmax=1, cmap='viridis')
-    if few:
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
-        axes.set_yticks(range(len(names)), names, fontsize=6)
+    title = f"{name}: confusion, percent of a class's videos"
+    shown = np.arange(len(names))
+    if len(names) > _MOST_CLASSES:
+        wrong = share.sum(1) + share.sum(0) - 2 * share.diagonal()
+        shown = np.sort(np.argsort(-wrong, kind='stable')[:_MOST_CLASSES])
+        title += f', the {_MOST_CLASSES} most confused classes of {len(names)}'
+    if len(names) > _MOST_WITH_NUMBERS:
+        shown = shown[side_by_side(share[np.ix_(shown, shown)])]
+        title += ', those confused with each other side by side'
+    share = share[np.ix_(shown, shown)]
+    numbered = len(shown) <= _MOST_WITH_NUMBERS
+    side = max(5.0, 1.5 + (0.3 if numbered else 0.17) * len(shown))
+    figure, axes = new_figure(side + 2, side + 1)
+    image = axes.imshow(100 * share, vmin=0, vmax=100, cmap='viridis')
+    if numbered:
+        for row, column in np.argwhere(share > 0):
+            value = 100 * share[row, column]
+            colour = 'black' if value > 60 else 'white'
+            axes.text(column, row, f'{value:.0f}', color=colour, ha='center', va='center', size=7)
+    size = 8 if numbered else 6
+    ticks = range(len(shown))
+    axes.set_xticks(ticks, [names[i] for i in shown], rotation=90, fontsize=size)
+    axes.set_yticks(ticks, [names[i] for i in shown], fontsize=size)
     axes.set_xlabel('answer')
     axes.set_ylabel('class')
-    axes.set_title(f'{name}: confusion', fontsize=9)
+    figure.suptitle(title, fontsize=9)
     figure.colorbar(image, shrink=0.6)
     return figure
+
+
+def side_by_side(share: np.ndarray) -> list[int]:
+    """An order ``(K,)`` in which classes that are confused are neighbours.
+
+    It begins with the two that are confused most, and goes on with what is confused most with the
+    last one.
+    """
+    both = share + share.T
+    np.fill_diagonal(both, -1.0)
+    order = [int(np.unravel_index(both.argmax(), both.shape)[0])]
+    left = set(range(len(share))) - set(order)
+    while left:
+        order.append(min(left, key=lambda k: (-both[order[-1], k], k)))
+        left.remove(order[-1])
+    return order

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from .. import locks
+from .. import locks, training
 from ..paths import ROOT
 from .definitions import ProtocolError
 
@@ -22,8 +23,8 @@ _PROGRESS = re.compile(r'Epoch\((?:train|val|test)\)[^\n]*')
 _RAISED = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 _COMMANDS = {
     'train': [str(ROOT / 'tools' / 'train.py')],
-    'evaluate': ['-m', 'projects.msta.protocols.evaluate'],
-    'cost': ['-m', 'projects.msta.protocols.cost'],
+    'evaluate': ['-m', f'{__package__}.evaluate'],
+    'costs': ['-m', f'{__package__}.costs'],
 }
 
 
@@ -40,6 +41,7 @@ class Processes:
         self.size = size
         self.slots = slots
         self.port = port
+        self.launcher = 'none' if size == 1 else 'pytorch'
         self._children: set[subprocess.Popen[str]] = set()
         self._stopping = threading.Event()
 
@@ -91,14 +93,11 @@ class Processes:
     def _command(self, tool: str, slot: int) -> list[str]:
         if self.size == 1:
             return [sys.executable, *_COMMANDS[tool]]
-        launcher = [
-            sys.executable,
-            '-m',
-            'projects.msta.training.ranks',
-            f'--nproc_per_node={self.size}',
-        ]
+        ranks = f'{training.__name__}.ranks'
+        launcher = [sys.executable, '-m', ranks, f'--nproc_per_node={self.size}']
         launcher += ['--master_addr=127.0.0.1', f'--master_port={self.port + slot}']
-        return [*launcher, *_COMMANDS[tool], '--launcher', 'pytorch']
+        chosen = ['--launcher', self.launcher] if tool == 'train' else []
+        return [*launcher, *_COMMANDS[tool], *chosen]
 
     def _environment(self, slot: int) -> dict[str, str]:
         paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
@@ -109,6 +108,19 @@ class Processes:
             mine = [devices[(first + i) % len(devices)] for i in range(self.size)]
             environment['CUDA_VISIBLE_DEVICES'] = ','.join(mine)
         return environment
+
+
+def in_process(task: Callable[..., None]) -> None:
+    """Do what a process of ``Processes`` is for: a task, its arguments from a JSON file.
+
+    What a user can mend is printed as ``error: ...``, as the tools do, with exit status 2.
+    """
+    os.environ.setdefault('LOCAL_RANK', '0')
+    try:
+        task(**json.loads(Path(sys.argv[1]).read_text(encoding='utf-8')))
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
 
 
 @contextlib.contextmanager

@@ -34,6 +34,8 @@ def make_report(plan: Plan) -> dict[str, Any]:
         {'name': 'frozen model, this run', 'values': _columns(plan, frozen, frozen=True)},
     ]
     published = PUBLISHED[plan.request.protocol].get(plan.request.dataset, {})
+    if plan.request.protocol == 'base2novel' and plan.runs[0].cell.shots != 16:
+        published = {}
     if plan.request.model != 'viclip-b16' or plan.request.config:
         published = {f'{source} (ViCLIP-B/16)': row for source, row in published.items()}
     for source, row in published.items():
@@ -44,7 +46,7 @@ def make_report(plan: Plan) -> dict[str, Any]:
     return {
         'protocol': plan.request.protocol,
         'dataset': plan.request.dataset,
-        'config': Path(plan.runs[0].config.filename).name,
+        'config': str(plan.runs[0].recipe),
         'selection': plan.request.select,
         'lists': 'vificlip' if plan.request.published_lists else 'own',
         'views': plan.views,

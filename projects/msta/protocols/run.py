@@ -203,7 +203,7 @@ class _Work:
         """Run tests, all in one process."""
         say(f'{len(jobs)} test{"s" if len(jobs) > 1 else ""} to do')
         path = self.plan.report_dir / f'tests_{slot}.json'
-        write_json(path, list(jobs), indent=1)
+        write_json(path, {'launcher': self.processes.launcher, 'tests': list(jobs)}, indent=1)
         log = self.plan.report_dir / f'test_{slot}.log'
         self.processes.run('evaluate', [path], slot, log, lock, 'testing')
         path.unlink()

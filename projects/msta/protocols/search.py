@@ -16,8 +16,8 @@ from ..datasets.lists.splits import few_shot
 from ..labels import read_labels
 from .comparison import Entry
 from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from
-from .manifest import digest_of, read_json
-from .plan import Plan, Request, make_plan
+from .manifest import class_names, digest_of, read_json
+from .plan import Plan, Request, labels_of, make_plan
 from .processes import say
 
 _VIDEOS_A_CLASS = 16
@@ -65,7 +65,7 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
     """
     run = max(plan.runs, key=lambda run: run.cell.shots or 0)
     train_list = Path(run.config.train_dataloader.dataset.ann_file)
-    names = read_labels(run.config.model.labels, run.config.model.get('humanize', False))
+    names = class_names(run.config)
     source, labels = listed, names
     if source is None:
         drawn = list_to_draw_from(request.dataset)
@@ -76,9 +76,7 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
                 'rates with --rates FILE'
             )
         source = train_list.parent / drawn.videos
-        assert drawn.labels is not None
-        is_file = drawn.labels.endswith('.txt')
-        labels = read_labels(str(train_list.parent / drawn.labels) if is_file else drawn.labels)
+        labels = read_labels(labels_of(request, drawn, train_list.parent) or names)
     trained = {video.path for video in read_annotations(train_list, names)}
     tested = {
         video.path

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import compat
 from ..paths import CONFIGS, ROOT
 from ..spelling import similar
 from .config_check import ConfigError, check_options, check_settings
@@ -28,6 +29,7 @@ def read_config(config: str | Path) -> Config:
     from mmengine.config import Config
 
     path = find_config(config)
+    compat.quote_config_paths()
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is Python: anything can happen in it
@@ -92,3 +94,18 @@ def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(ROOT / 'work_dirs' / Path(config).stem)
+
+
+def pipeline_of(cfg: Config) -> list[dict[str, Any]]:
+    """The pipeline that ``tools/test.py`` runs.
+
+    Raises:
+        ConfigError: If the config has none.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset['dataset']
+    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise ConfigError('the config has no test pipeline: test_dataloader.dataset.pipeline')
+    return [dict(step) for step in pipeline]

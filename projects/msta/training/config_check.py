@@ -8,7 +8,7 @@ nearest valid name, all of them at once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..spelling import did_you_mean, nearest
@@ -39,9 +39,9 @@ _MISSPELT = 0.85
 
 # Keys that the builder takes from a section before the class sees it.
 _TAKEN = {
-    'optim_wrapper': {'constructor', 'optimizer', 'paramwise_cfg'},
-    'param_scheduler': {'convert_to_iter_based'},
-    'hook': {'priority'},
+    'OPTIM_WRAPPERS': {'constructor', 'optimizer', 'paramwise_cfg'},
+    'PARAM_SCHEDULERS': {'convert_to_iter_based'},
+    'HOOKS': {'priority'},
 }
 _LOADER = {'batch_sampler', 'collate_fn', 'dataset', 'num_batch_per_epoch', 'sampler'}
 
@@ -113,78 +113,67 @@ def _raise(cfg: Config, problems: list[str]) -> None:
         raise ConfigError((f'{name}: ' if name else '') + '\n  '.join(problems))
 
 
+# Section -> the registry of its type; deeper ones are built by classes in ways of their own.
+_SECTIONS = {
+    'model': 'MODELS',
+    'model.backbone': 'MODELS',
+    'model.cls_head': 'MODELS',
+    'model.data_preprocessor': 'MODELS',
+    'optim_wrapper': 'OPTIM_WRAPPERS',
+    'optim_wrapper.optimizer': 'OPTIMIZERS',
+    'param_scheduler': 'PARAM_SCHEDULERS',
+    'custom_hooks': 'HOOKS',
+    'visualizer': 'VISUALIZERS',
+    'visualizer.vis_backends': 'VISBACKENDS',
+}
+
+
 def _problems(cfg: Config) -> Found:
     from mmaction import registry
 
-    if cfg.get('model'):
-        yield from _typed('model', cfg.model, registry.MODELS)
-        # Deeper ones are the model's own: classes have their own ways to build what they hold.
-        for name in ('backbone', 'cls_head', 'data_preprocessor'):
-            if isinstance(cfg.model.get(name), Mapping):
-                yield from _typed(f'model.{name}', cfg.model[name], registry.MODELS)
-    for part in ('train', 'val', 'test'):
-        if cfg.get(f'{part}_dataloader'):
-            yield from _loader(f'{part}_dataloader', cfg[f'{part}_dataloader'])
-        if cfg.get(f'{part}_cfg') and 'type' in cfg[f'{part}_cfg']:
-            yield from _typed(f'{part}_cfg', cfg[f'{part}_cfg'], registry.LOOPS)
-        if cfg.get(f'{part}_evaluator'):
-            yield from _each(f'{part}_evaluator', cfg[f'{part}_evaluator'], registry.METRICS)
-    yield from _optimization(cfg)
+    def check(place: str, section: Any, kind: str) -> Found:
+        if isinstance(section, Mapping):
+            yield from _typed(place, section, getattr(registry, kind), _TAKEN.get(kind, set()))
+        elif isinstance(section, (list, tuple)):
+            for index, item in enumerate(section):
+                if isinstance(item, Mapping):
+                    yield from check(f'{place}.{index}', item, kind)
+
+    for place, kind in _SECTIONS.items():
+        section = cfg.get(place.split('.')[0]) or {}
+        for key in place.split('.')[1:]:
+            section = section.get(key) or {}
+        if kind == 'OPTIM_WRAPPERS' and section:
+            section = {'type': 'OptimWrapper', **section}
+        elif kind == 'PARAM_SCHEDULERS' and isinstance(section, Mapping):
+            section = section if 'type' in section else {}  # a list per optimizer
+        own_way = kind.startswith('OPTIM') and 'constructor' in (cfg.get('optim_wrapper') or {})
+        if section and not own_way:
+            yield from check(place, section, kind)
     for name, hook in (cfg.get('default_hooks') or {}).items():
-        if hook is not None:
-            yield from _typed(f'default_hooks.{name}', hook, registry.HOOKS, _TAKEN['hook'])
-    yield from _each('custom_hooks', cfg.get('custom_hooks') or [], registry.HOOKS, _TAKEN['hook'])
-    if cfg.get('visualizer'):
-        yield from _typed('visualizer', cfg.visualizer, registry.VISUALIZERS)
-        backends = cfg.visualizer.get('vis_backends') or []
-        yield from _each('visualizer.vis_backends', backends, registry.VISBACKENDS)
+        yield from check(f'default_hooks.{name}', hook, 'HOOKS')
+    for part in ('train', 'val', 'test'):
+        if 'type' in (cfg.get(f'{part}_cfg') or {}):
+            yield from check(f'{part}_cfg', cfg[f'{part}_cfg'], 'LOOPS')
+        yield from check(f'{part}_evaluator', cfg.get(f'{part}_evaluator'), 'METRICS')
+        yield from _loader(f'{part}_dataloader', cfg.get(f'{part}_dataloader') or {}, check)
 
 
-def _optimization(cfg: Config) -> Found:
-    from mmaction import registry
-
-    wrapper = cfg.get('optim_wrapper') or {}
-    if 'constructor' not in wrapper and wrapper:
-        given = {'type': 'OptimWrapper', **wrapper}
-        yield from _typed('optim_wrapper', given, registry.OPTIM_WRAPPERS, _TAKEN['optim_wrapper'])
-        if isinstance(wrapper.get('optimizer'), Mapping):
-            yield from _typed('optim_wrapper.optimizer', wrapper['optimizer'], registry.OPTIMIZERS)
-    schedulers = cfg.get('param_scheduler') or []
-    if not isinstance(schedulers, Mapping) or 'type' in schedulers:  # else one list an optimizer
-        registered = registry.PARAM_SCHEDULERS
-        yield from _each('param_scheduler', schedulers, registered, _TAKEN['param_scheduler'])
-
-
-def _loader(place: str, loader: Mapping[str, Any]) -> Found:
-    from mmaction import registry
+def _loader(place: str, loader: Mapping[str, Any], check: Callable[..., Found]) -> Found:
     from torch.utils.data import DataLoader
 
     known = _parameters(DataLoader) or set()
     yield from _unknown(place, 'DataLoader', set(loader), known | _LOADER)
     for name in ('sampler', 'batch_sampler'):
-        if isinstance(loader.get(name), Mapping):
-            yield from _typed(f'{place}.{name}', loader[name], registry.DATA_SAMPLERS)
+        yield from check(f'{place}.{name}', loader.get(name), 'DATA_SAMPLERS')
     dataset, inner = loader.get('dataset'), f'{place}.dataset'
     while isinstance(dataset, Mapping):
-        yield from _typed(inner, dataset, registry.DATASETS)
-        pipeline = dataset.get('pipeline')
-        if isinstance(pipeline, (list, tuple)):
-            yield from _each(f'{inner}.pipeline', pipeline, registry.TRANSFORMS)
+        yield from check(inner, dataset, 'DATASETS')
+        yield from check(f'{inner}.pipeline', dataset.get('pipeline'), 'TRANSFORMS')
         dataset, inner = dataset.get('dataset'), f'{inner}.dataset'
 
 
-def _each(place: str, section: Any, registry: Registry, taken: set[str] | None = None) -> Found:
-    if isinstance(section, Mapping):
-        yield from _typed(place, section, registry, taken)
-    elif isinstance(section, (list, tuple)):
-        for index, item in enumerate(section):
-            if isinstance(item, Mapping):
-                yield from _typed(f'{place}.{index}', item, registry, taken)
-
-
-def _typed(
-    place: str, part: Mapping[str, Any], registry: Registry, taken: set[str] | None = None
-) -> Found:
+def _typed(place: str, part: Mapping[str, Any], registry: Registry, taken: set[str]) -> Found:
     kind = part.get('type')
     if kind is None:
         yield f"{place}: a 'type' is needed, there is {sorted(part)}"
@@ -198,7 +187,7 @@ def _typed(
         return
     known = _parameters(found)
     if known is not None:
-        given = {key for key in part if key not in ('type', '_scope_')} - (taken or set())
+        given = {key for key in part if key not in ('type', '_scope_')} - taken
         yield from _unknown(place, found.__name__, given, known)
 
 

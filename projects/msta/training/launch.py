@@ -15,7 +15,9 @@ from ..archives import find_checkpoint
 from ..locks import locked
 from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
 from .config_check import check_parts
-from .runners import running, unwrap
+from .memory import enough_memory
+from .runners import running
+from .start import check_files, folder_of_success
 
 
 def train(
@@ -70,11 +72,13 @@ def train(
         launcher=launcher,
     )
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    check_files(cfg, training=True)
     if not _is_first(launcher):
         _train(cfg, amp)
         return
-    lock = Path(cfg.work_dir) / '.training.lock'
-    with locked(lock, 'is being trained in (name another --work-dir, or wait)'):
+    folder = Path(cfg.work_dir)
+    taken = 'is being trained in (name another --work-dir, or wait)'
+    with folder_of_success(folder), locked(folder / '.training.lock', taken):
         _train(cfg, amp)
 
 
@@ -82,7 +86,7 @@ def _train(cfg: Config, amp: bool) -> None:
     import_parts(cfg)
     if amp:
         use_mixed_precision(cfg)
-    with running(cfg) as runner:
+    with enough_memory(cfg), running(cfg) as runner:
         runner.train()
 
 
@@ -123,10 +127,9 @@ def test(
         launcher=launcher,
     )
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    check_files(cfg, training=False)
     import_parts(cfg)
     with running(cfg) as runner:
-        # The Runner initialises weights only before training; the frozen foundation needs its own.
-        unwrap(runner.model).init_weights()
         metrics = runner.test()
     if dump is not None and runner.rank == 0:
         _partial(dump).replace(dump)
@@ -263,9 +266,6 @@ def import_parts(cfg: Config) -> None:
     if imports:
         import_modules_from_strings(**imports)
     check_parts(cfg)
-    from .preprocessing import use_foundation  # loads torch
-
-    use_foundation(cfg)
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..foundation import Architecture, FoundationError, resolve_architecture
+from ..foundation import OPEN_FACTS, Architecture, FoundationError, resolve_architecture
 from ..models.preprocessing import preprocessor_of
 from .config import ConfigError
 
@@ -30,6 +30,8 @@ def use_foundation(cfg: Config) -> None:
     if backbone.get('type') != 'MSTABackbone' or not {'type', 'arch'} <= set(foundation):
         return
     foundation.pop('checkpoint', None)
+    if set(foundation) - {'type', 'arch', *OPEN_FACTS}:
+        return  # the model refuses it, with the nearest key
     try:
         arch = resolve_architecture(foundation.pop('type'), foundation.pop('arch'), **foundation)
         preprocessor_of(arch, cfg.model.get('data_preprocessor'))

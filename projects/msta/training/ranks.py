@@ -1,4 +1,4 @@
-"""Several processes of a tool by PyTorch's launcher, whose end is told in a line.
+"""Several processes of a tool by PyTorch's launcher; what ended them is said once.
 
 ``python -m projects.msta.training.ranks`` takes the arguments of ``torch.distributed.run``. Its
 exit status is the tool's where that failed or was interrupted, and 1 where a process was killed.
@@ -6,18 +6,38 @@ exit status is the tool's where that failed or was interrupted, and 1 where a pr
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+# Where the launcher lets a process say why it ends, and that this launcher will read it.
+_FILE, _OURS = 'TORCHELASTIC_ERROR_FILE', 'MSTA_RANKS'
 
 
 def main(argv: list[str] | None = None) -> int:
     """Launch, wait, and say what ended the processes."""
-    from torch.distributed import run
+    # The launcher's own account of a failure, of which it does not know the cause; read at import.
+    os.environ.setdefault('LOGLEVEL', 'CRITICAL')
+    logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)
+    try:
+        from torch.distributed import run
+    except ModuleNotFoundError as error:
+        print(
+            f'error: {error.name} is not installed for {sys.executable}; source .venv/bin/activate '
+            '(make setup makes it), or name another: PYTHON=.venv/bin/python',
+            file=sys.stderr,
+        )
+        return 2
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    os.environ[_OURS] = '1'
     try:
         run.main(argv)
     except SignalException as stopped:
@@ -30,29 +50,54 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def say(text: str, consequence: bool = False) -> None:
+    """Say why this process ends: to its launcher, which says it once for all, or on stderr.
+
+    Args:
+        text: The message.
+        consequence: Whether it only follows from the end of another process.
+    """
+    file = os.environ.get(_FILE)
+    if not file or not os.environ.get(_OURS):
+        print(text, file=sys.stderr)
+        return
+    told = {'consequence': consequence, 'time_ns': time.time_ns()}
+    extra = {'timestamp': str(int(time.time())), 'py_callstack': '', **told}
+    Path(file).write_text(json.dumps({'message': {'message': text, 'extraInfo': extra}}))
+
+
 def describe(failures: Mapping[int, Any]) -> tuple[str, int]:
     """What the processes died of, and the status to leave with.
 
     Args:
-        failures: by rank, with an ``exitcode``, negative for a signal, and a ``pid``. What the
-            launcher ended because of the first (SIGTERM), or what lost its partner, is not named.
+        failures: By rank, with an ``exitcode``, negative for a signal, a ``pid``, and what the
+            process said (:func:`say`). The first cause is named: not what the launcher ended
+            because of it (SIGTERM), and not what lost its partner.
     """
 
-    def origin(rank: int) -> tuple[bool, int]:
-        code = failures[rank].exitcode
-        return code >= 0 or code == -signal.SIGTERM, rank
+    def told(rank: int) -> dict[str, Any]:
+        message = failures[rank].error_file_data.get('message')
+        return message if isinstance(message, dict) else {}
+
+    def origin(rank: int) -> tuple[bool, bool, int, int]:
+        code, extra = failures[rank].exitcode, told(rank).get('extraInfo', {})
+        killed = code < 0 and code != -signal.SIGTERM
+        follows = extra.get('consequence', True)
+        return not killed, follows, int(extra.get('time_ns', 0)), rank
 
     rank = min(failures, key=origin)
     code, process = failures[rank].exitcode, f'rank {rank} (process {failures[rank].pid})'
     if code < 0:
         name = signal.Signals(-code).name
-        hint = ', often for want of memory' if -code == signal.SIGKILL else ''
+        hint = ', often for lack of memory' if -code == signal.SIGKILL else ''
         return (
             f'error: {process} was killed by {name}{hint}; the other processes were ended. What '
             'was saved is intact: in training, --resume continues from it',
             1,
         )
-    return f'{process} ended with status {code}, and the other processes with it', code
+    ended = f'{process} ended with status {code}, and the other processes with it'
+    said = told(rank).get('message')
+    return (f'{said}\n{ended}' if said else ended), code
 
 
 if __name__ == '__main__':

@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from .config import ConfigError
+from .. import compat
+from .config import ConfigError, pipeline_of
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
 
 
+_numbers = itertools.count()
+
+
 @contextmanager
 def running(cfg: Config) -> Iterator[Runner]:
-    """The Runner that a config asks for (``runner_type``; MMEngine's), with an end to its work.
+    """The Runner that a config asks for (``runner_type``, else MSTARunner); its work gets an end.
 
     With a launcher it is one of many, where need be in a group of processes that is joined here.
     The workers that its loaders keep over epochs are ended. Left to the garbage collector, they may
     not hear of it, as the queue to them is collected too, and each is waited for in vain for 5 s.
     """
     from mmaction.registry import RUNNERS
-    from mmengine.runner import Runner
 
     from ..engine.interruption import restore_signals
+    from ..engine.runner import MSTARunner
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
+    if cfg.get('model', {}).get('type') == 'MSTARecognizer' and cfg.get('test_dataloader'):
+        cfg.model.test_pipeline = pipeline_of(cfg)  # for its checkpoints to carry
     _join_processes(cfg)
-    _format_once()
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    # MMEngine shares logger, history and pictures between Runners of one name and second.
+    number = next(_numbers)
+    if number:
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}-{number}'
+    compat.format_config_once()
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else MSTARunner.from_cfg(cfg)
     try:
         yield runner
     finally:
@@ -98,29 +111,3 @@ def _leave_processes() -> None:
 
     torch.distributed.destroy_process_group()
     gc.collect()
-
-
-class _Once:
-    """MMEngine's ``FormatCode``, which keeps what it laid out last.
-
-    A Runner has its config laid out as Python some five times, and again at each checkpoint; yapf
-    takes a second or two each time.
-    """
-
-    def __init__(self, lay_out: Callable[..., tuple[str, bool]]) -> None:
-        self.lay_out = lay_out
-        self.asked: tuple[str, str] | None = None
-        self.given = ('', False)
-
-    def __call__(self, text: str, **options: Any) -> tuple[str, bool]:
-        if self.asked != (text, repr(options)):
-            self.given = self.lay_out(text, **options)
-            self.asked = text, repr(options)
-        return self.given
-
-
-def _format_once() -> None:
-    from mmengine.config import config
-
-    if not isinstance(config.FormatCode, _Once):
-        config.FormatCode = _Once(config.FormatCode)

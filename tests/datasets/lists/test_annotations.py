@@ -1,5 +1,7 @@
 """Lists of videos in their three forms, and what is wrong with bad ones."""
 
+import csv
+
 import pytest
 
 from projects.msta.datasets.lists.annotations import (
@@ -9,6 +11,7 @@ from projects.msta.datasets.lists.annotations import (
     read_skip_list,
     scan_folder,
     write_annotations,
+    write_skip_list,
 )
 
 
@@ -83,6 +86,31 @@ def test_missing_and_binary_lists(tmp_path):
         read_annotations(tmp_path / 'binary.txt')
 
 
+def test_names_that_are_not_utf8_or_hold_line_breaks(tmp_path):
+    odd = b'caf\xe9.mp4'.decode('utf-8', 'surrogateescape')
+    (tmp_path / 'list.txt').write_bytes(b'caf\xe9.mp4 0\nb c 1\n')
+    videos = read_annotations(tmp_path / 'list.txt')
+    assert videos == [Video(odd, 0), Video('b c', 1)]
+    write_annotations(tmp_path / 'again.txt', videos)
+    assert (tmp_path / 'again.txt').read_bytes() == (tmp_path / 'list.txt').read_bytes()
+    (tmp_path / 'list.csv').write_text('path,label\n"two\nlines.mp4",1\nb.mp4,0\n')
+    assert read_annotations(tmp_path / 'list.csv') == [
+        Video('two\nlines.mp4', 1),
+        Video('b.mp4', 0),
+    ]
+
+
+def test_a_folder_of_images_is_one_video(tmp_path):
+    for name in ('walk/clip 1/img_1.jpg', 'walk/clip 1/img_2.jpg', 'walk/a.mp4', 'run/b.mp4'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [v.path for v in read_annotations(tmp_path)] == [
+        'run/b.mp4',
+        'walk/a.mp4',
+        'walk/clip 1',
+    ]
+
+
 def make_folders(root):
     for name in ('walk/b c.mp4', 'walk/a.AVI', 'run/deep/x.webm', 'run/notes.txt', '.cache/y.mp4'):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +140,47 @@ def test_written_lists_read_back_and_leave_no_partial_file(tmp_path):
     write_annotations(tmp_path / 'new' / 'list.txt', videos)
     assert read_annotations(tmp_path / 'new' / 'list.txt') == videos
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['list.txt']
+
+
+ODD_NAMES = [
+    'a\u2028b.mp4',
+    'a\x85b.mp4',
+    'a\x0bb.mp4',
+    'a\x0cb.mp4',
+    'a\x1eb.mp4',
+    'a\tb 1.mp4',
+    '#1.mp4',
+]
+
+
+def test_odd_names_come_back_from_lists_csv_and_skip_lists(tmp_path):
+    videos = [Video(name, number) for number, name in enumerate(ODD_NAMES)]
+    write_annotations(tmp_path / 'list.txt', videos)
+    assert read_annotations(tmp_path / 'list.txt') == videos
+    write_skip_list(tmp_path / 'skip.txt', dict.fromkeys(ODD_NAMES, 'cut\toff\nhere'))
+    assert read_skip_list(tmp_path / 'skip.txt') == dict.fromkeys(ODD_NAMES, 'cut off here')
+    with (tmp_path / 'list.csv').open(
+        'w', newline='', encoding='utf-8', errors='surrogateescape'
+    ) as file:
+        csv.writer(file).writerows([(name, k) for k, name in enumerate([*ODD_NAMES, 'a\nb.mp4'])])
+    names = [*ODD_NAMES, 'a\nb.mp4']
+    found = read_annotations(tmp_path / 'list.csv')
+    assert found == [Video(name, k) for k, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'why'),
+    [
+        ('a\nb.mp4', r"'a\\nb.mp4' \(a line break"),
+        ('a\rb.mp4', 'a line break'),
+        (' run/a.mp4', "' run/a.mp4' \\(white space"),
+        ('\u3000a.mp4', 'white space'),
+    ],
+)
+def test_names_that_would_not_come_back_are_refused_by_name(name, why, tmp_path):
+    with pytest.raises(AnnotationError, match=why):
+        write_annotations(tmp_path / 'list.txt', [Video('good.mp4', 0), Video(name, 1)])
+    assert not (tmp_path / 'list.txt').exists()
 
 
 def test_skip_list(tmp_path):

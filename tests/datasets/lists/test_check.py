@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.msta.datasets.lists.annotations import Video
+from projects.msta.datasets.lists.annotations import Video, read_skip_list
 from projects.msta.datasets.lists.check import (
     Expected,
     check_classes,
@@ -134,21 +134,23 @@ def test_every_odd_file_is_reported(tmp_path):
         'cut50.mp4': 'unreadable',
         'cut90.mp4': 'unreadable',
         'fast50.mp4': 'damaged',
-        'fast90.mp4': 'damaged',
-        'cut10.ts': 'damaged',
-        'damaged.mp4': 'damaged',
-        'frames.mp4': 'damaged',
+        'cut50.avi': 'damaged',
+        'frames.mp4': 'no_frames',
         'audio.mp4': 'no_video',
         'hung.mp4': 'timeout',
         'not there.mp4': 'missing',
     }
+    damaged = {p['path']: p['detail'] for p in report['problems'] if p['kind'] == 'damaged_frames'}
+    assert set(damaged) == {'fast90.mp4', 'damaged.mp4', 'cut90.ts'}
+    assert '25% of its frames' in damaged['fast90.mp4']  # 6 of 24
+    assert '38% of its frames' in damaged['damaged.mp4']  # 18 of 48
     notes = {p['path'] for p in report['problems'] if p['kind'] == 'few_frames'}
     assert {'one.mp4', 'three.mp4'} <= notes
     assert report['ok'] is False
     assert report['lists']['list'] == {
         'expected': len(names),
-        'decoded': len(names) - 13,
-        'failed': 13,
+        'decoded': len(names) - 11,
+        'failed': 11,
         'classes': 1,
     }
     skipped = [line.split('\t')[0] for line in (tmp_path / 'skip.txt').read_text().splitlines()]
@@ -167,6 +169,19 @@ def test_clean_data_exits_zero(tmp_path):
     assert 'train: 2 videos of 2 classes, 2 readable, 0 failed' in done.stdout
 
 
+def test_a_name_without_a_suffix_is_an_mp4_as_in_training(tmp_path):
+    for name in ('a.mp4', 'b.mp4', 'bare'):
+        write_mp4(tmp_path / 'made.mp4', seed=len(name) + ord(name[0]))
+        (tmp_path / 'made.mp4').rename(tmp_path / name)
+    (tmp_path / 'list.txt').write_text('a 0\nb.mp4 0\nbare 0\nnone 0\n')
+    for more in ((), ('--no-decode',)):
+        args = ('--videos', '.', '--report', 'r.json', '--skip-list', 's.txt', *more)
+        assert run('list.txt', *args, cwd=tmp_path).returncode == 1
+        problems = json.loads((tmp_path / 'r.json').read_text())['problems']
+        assert [p['path'] for p in problems if p['severity'] == 'error'] == ['none']
+        assert list(read_skip_list(tmp_path / 's.txt')) == ['none']
+
+
 def test_wrong_indices_are_in_the_report(tmp_path):
     (tmp_path / 'list.txt').write_text('a.mp4 1\nb.mp4 3\n')
     (tmp_path / 'labels.txt').write_text('\n'.join(LABELS))
@@ -180,9 +195,9 @@ def test_wrong_indices_are_in_the_report(tmp_path):
 @pytest.mark.parametrize(
     ('args', 'status', 'message'),
     [
-        (('list.txt',), 1, 'give the folder of its videos'),
-        (('list.txt', '--videos', '.', '--videos', '.'), 1, '2 folders given by --videos'),
-        (('list.txt', '--videos', '.', '--labels', 'none.txt'), 1, 'no label file'),
+        (('list.txt',), 2, 'give the folder of its videos'),
+        (('list.txt', '--videos', '.', '--videos', '.'), 2, '2 folders given by --videos'),
+        (('list.txt', '--videos', '.', '--labels', 'none.txt'), 2, 'no label file'),
         (('list.txt', '--videos', '.', '--workers', '0'), 2, '0 is not 1 or more'),
     ],
 )

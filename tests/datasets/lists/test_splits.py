@@ -100,7 +100,11 @@ def test_train_val_is_stratified_and_disjoint():
     assert not set(train) & set(val)
     assert train_val(list(reversed(videos)), 0.2, seed=0) == (train, val)
     assert train_val(videos, 0.2, seed=1) != (train, val)
-    with pytest.raises(AnnotationError, match='class 3 has a single video'):
+    with pytest.raises(AnnotationError, match=r'1 classes have a single video.*class 3'):
         train_val(make({0: 4, 3: 1}), 0.2, seed=0)
+    with pytest.raises(AnnotationError, match="class 1, 'juggling'"):
+        train_val(make({0: 4, 1: 1}), 0.2, seed=0, names=['run', 'juggling'])
+    with pytest.raises(AnnotationError, match=r"class 1, 'juggling', has 1"):
+        few_shot(make({0: 4, 1: 1}), 2, seed=0, names=['run', 'juggling'])
     with pytest.raises(ValueError, match='fraction'):
         train_val(videos, 1.0, seed=0)

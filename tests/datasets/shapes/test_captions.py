@@ -2,7 +2,7 @@ import numpy as np
 
 from projects.msta.datasets.shapes.captions import fits, plain_caption, sample_caption, scene_facts
 from projects.msta.datasets.shapes.classes import ACTIONS, all_actions, spatial_descriptions
-from projects.msta.datasets.shapes.render import DOMAINS, Scene, sample_scene
+from projects.msta.datasets.shapes.scenes import DOMAINS, Scene, sample_scene
 from projects.msta.tokenizer import count_tokens
 
 TIMES = np.linspace(0, 1, 4)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import decord
 import numpy as np
 import pytest
 
@@ -18,21 +17,21 @@ from projects.msta.datasets.shapes.classes import (
     spatial_descriptions,
     temporal_descriptions,
 )
-from projects.msta.datasets.shapes.folder import (
+from projects.msta.datasets.shapes.contents import (
     SHOT_SEEDS,
     SHOTS,
     Clip,
     Recipe,
     ShapesError,
     annotation_lists,
-    drawing_processes,
-    make_shapes,
-    write_video,
 )
-from projects.msta.datasets.shapes.render import DOMAINS, render
+from projects.msta.datasets.shapes.folder import drawing_processes, make_shapes, write_video
+from projects.msta.datasets.shapes.render import render
+from projects.msta.datasets.shapes.scenes import DOMAINS
 from projects.msta.descriptions import read_descriptions
 from projects.msta.labels import read_labels
 from projects.msta.tokenizer import count_tokens
+from tests.kinds import decode_in_order
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = Recipe(seed=3, train_per_class=2, test_per_class=1, num_frames=8)
@@ -197,7 +196,7 @@ def test_folder_is_made_completed_and_left_alone(tmp_path):
     path, label = rows[5]
     clip = Clip(BASE_ACTIONS[int(label)], 'target', 'test', 0)
     assert clip.path == path
-    decoded = decord.VideoReader(str(out / path))[:].asnumpy()
+    decoded = np.stack(decode_in_order(out / path))
     drawn = clip.frames(TINY)
     assert decoded.shape == drawn.shape
     # MPEG-4 is lossy; what it loses of the noise stays far below what the shapes change.

@@ -1,21 +1,23 @@
-"""Lists of videos and their class indices: text, CSV, or a folder a class. No torch."""
+"""Lists of videos and their class indices: text, CSV, or a folder for each class. No torch."""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...files import write_text
 from ...labels import read_labels
+from ..images import IMAGE_SUFFIXES
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
-    '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts',
-    '.ogv', '.ts', '.webm', '.wmv',
+    '.3gp', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
+    '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv',
 ])
 # fmt: on
 
@@ -63,11 +65,11 @@ def read_annotations(
         return scan_folder(source, names)[0]
     if not source.is_file():
         raise AnnotationError(f'{source}: no such annotation file')
-    lines = _read_text(source).splitlines()
+    text = _read_text(source)
     if source.suffix.lower() == '.csv':
-        located = list(_csv_rows(lines, source, names))
+        located = list(_csv_rows(text, source, names))
     else:
-        located = list(_text_rows(lines, source, delimiter, need_labels))
+        located = list(_text_rows(_lines(text), source, delimiter, need_labels))
     if not located:
         raise AnnotationError(f'{source}: no videos in this file')
     _check_range(located, source, names, need_labels)
@@ -75,8 +77,34 @@ def read_annotations(
 
 
 def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
-    """Write ``path label`` lines, to a temporary name first."""
+    """Write ``path label`` lines, whole or not at all.
+
+    Raises:
+        AnnotationError: A name that would not be read back, naming it.
+    """
+    videos = list(videos)
+    bad = [f'{video.path!a} ({why})' for video in videos if (why := unlistable(video.path))]
+    if bad:
+        raise AnnotationError(
+            f'{path}: {len(bad)} names cannot stand in a list: {few(bad)}. Rename the files or '
+            'folders'
+        )
     write_lines(path, (f'{video.path} {video.label}' for video in videos))
+
+
+def unlistable(name: str) -> str:
+    """Why a name cannot stand in a list, which has a line for each; '' if it can."""
+    if '\n' in name or '\r' in name:
+        return 'a line break in it'
+    if name != name.strip():
+        return 'white space at its beginning or end'
+    return ''
+
+
+def video_file(path: str | Path) -> Path:
+    """The file of a listed video: as in MMAction2, a name without a suffix is one of ``.mp4``."""
+    path = Path(path)
+    return path if path.suffix or path.exists() else path.with_name(f'{path.name}.mp4')
 
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> None:
@@ -87,7 +115,7 @@ def write_lines(path: str | Path, lines: Iterable[str]) -> None:
 def scan_folder(
     root: str | Path, labels: Sequence[str] | None = None
 ) -> tuple[list[Video], list[str]]:
-    """Find the videos of a folder that has one folder a class; sorted by class, then by path.
+    """Find the videos of a folder that has a folder for each class, sorted by class, then by path.
 
     Args:
         root: the folder.
@@ -106,17 +134,20 @@ def scan_folder(
     if unknown:
         raise AnnotationError(
             f'{root}: {len(unknown)} folders are not in the list of {len(names)} classes: '
-            f'{_few(unknown)}. Rename them, or add them to the list.'
+            f'{few(unknown)}. Rename them, or add them to the list.'
         )
     videos = []
     for label, name in enumerate(names):
-        files = sorted(
-            Path(parent, file).relative_to(root).as_posix()
-            for parent, _, found in os.walk(root / name, followlinks=True)
-            for file in found
-            if Path(file).suffix.lower() in VIDEO_SUFFIXES
-        )
-        videos += [Video(file, label) for file in files]
+        files = []
+        for parent, _, found in os.walk(root / name, followlinks=True):
+            suffixes = {Path(file).suffix.lower() for file in found}
+            if suffixes & IMAGE_SUFFIXES and Path(parent) != root / name:
+                files.append(Path(parent))  # a video as a folder of images
+            else:
+                files += [
+                    Path(parent, f) for f in found if Path(f).suffix.lower() in VIDEO_SUFFIXES
+                ]
+        videos += [Video(f, label) for f in sorted(p.relative_to(root).as_posix() for p in files)]
     if not videos:
         raise AnnotationError(
             f'{root}: no videos in it. Put the videos of each class into a folder of its name: '
@@ -125,17 +156,30 @@ def scan_folder(
     return videos, names
 
 
+def write_skip_list(path: str | Path, reasons: Mapping[str, str]) -> None:
+    """Write a skip list: the path of a video and why, by a tab, in each line."""
+    write_lines(path, (f'{name}\t{" ".join(why.split())}' for name, why in sorted(reasons.items())))
+
+
 def read_skip_list(path: str | Path) -> dict[str, str]:
-    """Read a skip list: a path a line as the data set's list has it, optionally a tab and why."""
+    """Read a skip list: one path per line as the data set's list has it, optionally a tab and why.
+
+    Lines that begin with # and have no tab are comments.
+    """
     path = Path(path)
     if not path.is_file():
         raise AnnotationError(f'{path}: no such skip list')
     skipped = {}
-    for line in _read_text(path).splitlines():
-        if line.strip() and not line.startswith('#'):
-            name, _, reason = line.partition('\t')
+    for line in _lines(_read_text(path)):
+        if line.strip() and ('\t' in line or not line.startswith('#')):
+            name, _, reason = line.rpartition('\t') if '\t' in line else (line, '', '')
             skipped[name.strip()] = reason.strip()
     return skipped
+
+
+def _lines(text: str) -> list[str]:
+    # Not str.splitlines: it also breaks lines at characters that names may hold, as U+2028.
+    return re.split(r'\r\n|\n|\r', text)
 
 
 def _is_class_folder(entry: Path) -> bool:
@@ -143,10 +187,11 @@ def _is_class_folder(entry: Path) -> bool:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not UTF-8 text ({error.reason})') from error
+    data = path.read_bytes()
+    if b'\x00' in data:
+        raise AnnotationError(f'{path}: not UTF-8 text, it holds NUL bytes')
+    # Names of files are bytes to the system: what is not UTF-8 stays as it is.
+    return data.decode('utf-8-sig', 'surrogateescape')
 
 
 def _text_rows(
@@ -167,10 +212,8 @@ def _text_rows(
             yield number, Video(line.strip(), -1)
 
 
-def _csv_rows(
-    lines: Sequence[str], source: Path, names: Sequence[str] | None
-) -> Iterator[tuple[int, Video]]:
-    reader = csv.reader(lines)
+def _csv_rows(text: str, source: Path, names: Sequence[str] | None) -> Iterator[tuple[int, Video]]:
+    reader = csv.reader(io.StringIO(text, newline=''))
     index = None if names is None else {name: position for position, name in enumerate(names)}
     columns = (0, 1)
     for row in reader:
@@ -219,11 +262,12 @@ def _check_range(
     if wrong:
         allowed = '0 or more' if names is None else f'0..{len(names) - 1} ({len(names)} classes)'
         raise AnnotationError(
-            f'{source}: {len(wrong)} class indices are not {allowed}: {_few(wrong)}. Indices start '
+            f'{source}: {len(wrong)} class indices are not {allowed}: {few(wrong)}. Indices start '
             'at 0; check that the list belongs to these classes.'
         )
 
 
-def _few(items: Sequence[str], most: int = 5) -> str:
+def few(items: Sequence[str], most: int = 5) -> str:
+    """The first items, and how many more there are, for a message."""
     rest = f' and {len(items) - most} more' if len(items) > most else ''
     return ', '.join(items[:most]) + rest

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .annotations import Video
+from .annotations import Video, few
 from .probe import Probe
 from .sources import normalise
 from .splits import class_counts
@@ -31,6 +31,7 @@ class Problem:
     where: str  # name of the list, or of both lists
     detail: str
     path: str = ''  # the video, if it is about one
+    count: int = 1  # how many videos it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,12 @@ def check_classes(
     counts = class_counts(videos)
     absent = [label for index, label in enumerate(labels) if index not in counts]
     if absent:
-        some = ', '.join(absent[:5]) + (', ...' if len(absent) > 5 else '')
         problems.append(
             Problem(
                 'class_without_videos',
                 'warning',
                 name,
-                f'{len(absent)} of {len(labels)} classes have no video: {some}',
+                f'{len(absent)} of {len(labels)} classes have no video: {few(absent)}',
             )
         )
 
@@ -97,6 +97,7 @@ def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> I
             f'{len(wrong)} of {len(videos)} videos lie in the folder of another class{hint}: '
             f'{video.path} has class {video.label} ({labels[video.label]}), its folder says '
             f'{label} ({labels[label]})',
+            count=len(wrong),
         )
 
 
@@ -122,8 +123,7 @@ def check_seen(name: str, labels: Sequence[str], seen: Sequence[str]) -> list[Pr
     shared = [label for label in labels if normalise(label) in known]
     if not shared:
         return []
-    some = ', '.join(shared[:10]) + (', ...' if len(shared) > 10 else '')
-    detail = f'{len(shared)} of {len(labels)} classes were trained on: {some}'
+    detail = f'{len(shared)} of {len(labels)} classes were trained on: {few(shared, 10)}'
     return [Problem('seen_class', 'warning', name, detail)]
 
 
@@ -172,7 +172,7 @@ def check_leakage(
                 ('leakage_recording', cut, 'videos are cut from a recording the other list has'),
             ):
                 if found:
-                    detail = f'{len(found)} {text}: {_few(found)}'
+                    detail = f'{len(found)} {text}: {few(found)}'
                     problems.append(Problem(kind, 'error', where, detail))
     return problems
 
@@ -182,7 +182,7 @@ def check_copies(name: str, files: Mapping[str, Path]) -> list[Problem]:
     pairs = [f'{a} and {b}' for a, b in _same_content(files, files) if a < b]
     if not pairs:
         return []
-    detail = f'{len(pairs)} pairs of files have the same content: {_few(pairs)}'
+    detail = f'{len(pairs)} pairs of files have the same content: {few(pairs)}'
     return [Problem('copy', 'warning', name, detail)]
 
 
@@ -213,11 +213,23 @@ def _digest(path: Path) -> str:
 
 
 def check_probes(name: str, probes: Sequence[Probe], num_frames: int) -> list[Problem]:
-    """Unreadable videos, and those with fewer frames than a clip asks for."""
+    """Unreadable and damaged videos, and those with fewer frames than a clip asks for."""
     problems = [
         Problem(probe.reason, 'error', name, f'{probe.path}: {probe.detail}', probe.path)
         for probe in probes
         if probe.reason
+    ]
+    problems += [
+        Problem(
+            'damaged_frames',
+            'warning',
+            name,
+            f'{probe.path}: {max(0.01, probe.damaged):.0%} of its frames are missing or '
+            'damaged: the decoder reports errors in them, or in what they build on',
+            probe.path,
+        )
+        for probe in probes
+        if probe.damaged
     ]
     problems += [
         Problem(
@@ -231,7 +243,3 @@ def check_probes(name: str, probes: Sequence[Probe], num_frames: int) -> list[Pr
         if not probe.reason and probe.num_frames < num_frames
     ]
     return problems
-
-
-def _few(items: Sequence[str], most: int = 5) -> str:
-    return ', '.join(items[:most]) + (f' and {len(items) - most} more' * (len(items) > most))

@@ -1,4 +1,4 @@
-"""Decode a few frames of every video, in parallel, with progress; can be resumed. No torch."""
+"""Decode every video, in parallel, with progress; can be resumed. No torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..decoding import REASONS, VideoDecodeError
 from ..readers import IsolatedReader
+from .annotations import video_file
 from .copies import frame_hashes
 
 
@@ -20,6 +21,8 @@ class Probe:
     """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
 
     ``hashes`` are those of the frames that were read, in hexadecimal; see :mod:`.copies`.
+    ``damaged`` is the share of its pictures that are missing, or that came with an error of the
+    decoder or after one.
     """
 
     path: str
@@ -28,13 +31,15 @@ class Probe:
     num_frames: int = 0
     height: int = 0
     width: int = 0
+    damaged: float = 0.0
     hashes: str = ''
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
-    """Read `num_frames` frames at equal distances, as a test clip would."""
+    """Decode everything, then read `num_frames` frames at equal distances, as a test clip would."""
     try:
-        reader = IsolatedReader(str(root / path), limit_sec)
+        file = str(video_file(root / path))
+        reader = IsolatedReader(file, limit_sec, patient=True, whole=True)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
         frames = reader.get_batch(indices).asnumpy()
@@ -43,7 +48,14 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
         return Probe(path, error.reason, detail)
     height, width = frames.shape[1:3]
     hashes = frame_hashes(frames).tobytes().hex()
-    return Probe(path, num_frames=total, height=height, width=width, hashes=hashes)
+    return Probe(
+        path,
+        num_frames=total,
+        height=height,
+        width=width,
+        damaged=reader.damaged_share,
+        hashes=hashes,
+    )
 
 
 def probe_videos(
@@ -62,7 +74,7 @@ def probe_videos(
         paths: videos; one that is listed twice is read once.
         num_frames: frames to decode of each.
         workers: decoding processes at a time.
-        limit_sec: the longest that one may take.
+        limit_sec: the longest that one may take without getting on.
         journal: file that keeps results as they come: after an interruption, what it holds is not
             probed again, unless size or time of the file changed. The caller removes it.
         quiet: show no progress.
@@ -96,7 +108,7 @@ def _stamp(file: Path, num_frames: int) -> list[int]:
 
 
 def _write_journal(journal: Path, root: Path, num_frames: int, probe: Probe) -> None:
-    entry = {'stamp': _stamp(root / probe.path, num_frames), **asdict(probe)}
+    entry = {'stamp': _stamp(video_file(root / probe.path), num_frames), **asdict(probe)}
     with journal.open('a', encoding='utf-8') as file:
         file.write(json.dumps(entry) + '\n')
 
@@ -104,13 +116,13 @@ def _write_journal(journal: Path, root: Path, num_frames: int, probe: Probe) -> 
 def _read_journal(journal: Path | None, root: Path, num_frames: int) -> dict[str, Probe]:
     done = {}
     if journal is not None and journal.is_file():
-        for line in journal.read_text(encoding='utf-8').splitlines():
+        for line in journal.read_text(encoding='utf-8').split('\n'):
             try:
                 entry = json.loads(line)
                 stamp = entry.pop('stamp')
                 probe = Probe(**entry)
             except (ValueError, TypeError, KeyError):
                 continue  # the line that was being written at the interruption
-            if stamp == _stamp(root / probe.path, num_frames):
+            if stamp == _stamp(video_file(root / probe.path), num_frames):
                 done[probe.path] = probe
     return done

@@ -90,7 +90,11 @@ def read_ucf101(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
     lists = {}
     for part in ('train', 'test'):
         path = _existing(Path(folder, f'{part}list{split:02d}.txt'))
-        names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        names = [
+            line.split()[0]
+            for line in path.read_text(encoding='utf-8').splitlines()
+            if line.strip()
+        ]
         lists[part] = _not_empty([Video(name, index[name.split('/')[0]]) for name in names], path)
     return lists
 
@@ -108,7 +112,7 @@ def read_hmdb51(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
     for path in files:
         name = path.name.removesuffix(f'_test_split{split}.txt')
         label = index[name]
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding='utf-8').splitlines():
             if line.strip():
                 video, mark = line.rsplit(None, 1)
                 if mark in ('1', '2'):

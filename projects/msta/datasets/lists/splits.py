@@ -6,8 +6,8 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from .annotations import AnnotationError, Video
-from .sources import ClassIndex, normalise
+from .annotations import AnnotationError, Video, few
+from .sources import normalise
 
 # Kinetics-400 classes that Kinetics-600 renamed; with them, 220 classes of K600 are new.
 KINETICS600_RENAMED = {
@@ -31,9 +31,15 @@ def class_counts(videos: Iterable[Video]) -> Counter[int]:
 
 
 def few_shot(
-    videos: Sequence[Video], shots: int, seed: int, allow_fewer: bool = False
+    videos: Sequence[Video],
+    shots: int,
+    seed: int,
+    allow_fewer: bool = False,
+    names: Sequence[str] | None = None,
 ) -> list[Video]:
     """`shots` videos of each class, drawn with `seed`; fewer shots are a subset of more.
+
+    ``names`` are those of the classes, for messages.
 
     Raises:
         AnnotationError: a class has fewer videos, unless `allow_fewer`.
@@ -47,8 +53,8 @@ def few_shot(
     if short and not allow_fewer:
         label, count = min(short.items(), key=lambda item: (item[1], item[0]))
         raise AnnotationError(
-            f'{len(short)} classes have fewer than {shots} videos (class {label} has {count}); '
-            'ask for fewer shots, or allow classes to have fewer (--allow-fewer)'
+            f'{len(short)} classes have fewer than {shots} videos ({_class(label, names)} has '
+            f'{count}); ask for fewer shots, or allow classes to have fewer (--allow-fewer)'
         )
     chosen = []
     for label in sorted(by_class):
@@ -56,6 +62,10 @@ def few_shot(
         rng = random.Random(f'{seed}/{label}')
         chosen += rng.sample(by_class[label], len(by_class[label]))[:shots]
     return chosen
+
+
+def _class(label: int, names: Sequence[str] | None) -> str:
+    return f'class {label}' if names is None else f'class {label}, {names[label]!r},'
 
 
 def restrict(videos: Iterable[Video], classes: Sequence[int]) -> list[Video]:
@@ -90,34 +100,32 @@ def class_sample(classes: Sequence[int], size: int, seed: int) -> list[int]:
 
 
 def train_val(
-    videos: Sequence[Video], fraction: float, seed: int
+    videos: Sequence[Video], fraction: float, seed: int, names: Sequence[str] | None = None
 ) -> tuple[list[Video], list[Video]]:
     """Split each class by a seeded draw: `fraction` of its videos (one at least) to validation.
 
+    ``names`` are those of the classes, for messages.
+
     Raises:
-        AnnotationError: a class has a single video.
+        AnnotationError: classes have a single video.
     """
     if not 0 < fraction < 1:
         raise ValueError(f'the validation fraction must lie between 0 and 1, got {fraction}')
     by_class: dict[int, list[Video]] = defaultdict(list)
     for video in videos:
         by_class[video.label].append(video)
+    single = [label for label, found in sorted(by_class.items()) if len(set(found)) < 2]
+    if single:
+        raise AnnotationError(
+            f'{len(single)} classes have a single video, which cannot be both in training and in '
+            f'validation ({few([_class(label, names).rstrip(",") for label in single])}): add '
+            'videos, or leave the classes out'
+        )
     train, val = [], []
-    for label, found in sorted(by_class.items()):
+    for _, found in sorted(by_class.items()):
         count = len(set(found))
-        if count < 2:
-            raise AnnotationError(
-                f'class {label} has a single video, which cannot be both in training and in '
-                'validation: add videos, or leave the class out'
-            )
         held_out = min(count - 1, max(1, round(fraction * count)))
         shuffled = few_shot(found, count, seed)
         val += sorted(shuffled[:held_out], key=lambda video: video.path)
         train += sorted(shuffled[held_out:], key=lambda video: video.path)
     return train, val
-
-
-def match_labels(names: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """Indices in `labels` of the classes `names`, whatever their spelling."""
-    index = ClassIndex(labels, 'class names')
-    return [index[name] for name in names]

@@ -15,7 +15,7 @@ from .classes import (
     spatial_descriptions,
     temporal_descriptions,
 )
-from .render import Scene
+from .scenes import Scene
 
 _ACTIONS = {action: number for number, action in enumerate(all_actions())}
 _LOOKS = {

@@ -1,0 +1,132 @@
+"""``tools/benchmark.py`` and ``tools/pretrain_tiny.py``: their parsers and actions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from projects.msta.commands.common import add_debug, run_tool
+from projects.msta.paths import ROOT
+
+COMPARED = (
+    'training step',
+    'precision of a step',
+    'text side of a step',
+    'clip forward',
+    'clips',
+    'compiled step',
+    'classes',
+    'memory',
+)
+CASES = (*COMPARED, 'input')
+# A trial, decided by docs/performance.md.
+DEFAULT = tuple(case for case in CASES if case != 'compiled step')
+
+
+def benchmark_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/benchmark.py``."""
+    parser = argparse.ArgumentParser(
+        description='Speed and memory of the real-size model beside a plain implementation of the '
+        'same.'
+    )
+    parser.add_argument('--arch', default='b16', help='ViCLIP preset (b16, l14), or tiny')
+    parser.add_argument('--context', type=int, default=32, help='text context: 32 ViCLIP, 77 CLIP')
+    parser.add_argument('--batch', type=int, default=4, help='clips of a step')
+    parser.add_argument('--classes', type=int, default=400)
+    parser.add_argument('--repeats', type=int, default=3, help='rounds; the sides take turns')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
+    parser.add_argument('--cases', nargs='+', choices=CASES, default=DEFAULT, help='only these')
+    parser.add_argument('--out', type=Path, help='also write the report as JSON')
+    add_debug(parser)
+    return parser
+
+
+def benchmark(argv: Sequence[str] | None = None) -> int:
+    """Measure; return the exit status."""
+    args = benchmark_parser().parse_args(argv)
+    return run_tool(lambda: run_benchmark(args), args.debug)
+
+
+def run_benchmark(args: argparse.Namespace) -> None:
+    """Call ``input_speed`` and ``benchmark.compare``; print and write what they give."""
+    if 'input' in args.cases:
+        from . import input_speed
+
+        print(input_speed.table(input_speed.measure(args.repeats)), end='\n\n', flush=True)
+        loaders = input_speed.measure_workers(args.repeats)
+        print(input_speed.table(loaders, 'training loader'), end='\n\n', flush=True)
+    if not set(args.cases) & set(COMPARED):
+        return
+    from projects.msta.files import write_json
+
+    from .benchmark import compare, table
+    from .workbench import Setting
+
+    setting = Setting(args.arch, args.context, args.batch, args.classes, args.device, args.amp)
+    report = compare(setting, args.cases, args.repeats)
+    print(table(report))
+    if args.out:
+        write_json(args.out, json.loads(json.dumps(report, default=str)), indent=2)
+
+
+def pretrain_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/pretrain_tiny.py``."""
+    parser = argparse.ArgumentParser(
+        description='Train the tiny ViCLIP that ships with the project, on the plain domain of the '
+        'Shapes world.'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=ROOT / 'work_dirs' / 'pretrain_tiny' / 'viclip_tiny_shapes.safetensors',
+        help='weight file to write',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of data, initial weights and order')
+    parser.add_argument('--steps', type=int, default=3600, help='optimizer steps of 64 videos')
+    parser.add_argument('--videos', type=int, default=20_000, help='videos to render')
+    parser.add_argument('--threads', type=int, default=2, help='threads and rendering processes')
+    add_debug(parser)
+    return parser
+
+
+def pretrain_tiny(argv: Sequence[str] | None = None) -> int:
+    """Train the tiny model; return the exit status."""
+    args = pretrain_parser().parse_args(argv)
+    return run_tool(lambda: run_pretrain(args), args.debug)
+
+
+def run_pretrain(args: argparse.Namespace) -> None:
+    """Render, train, test and write the weights."""
+    import torch
+    from tqdm import tqdm
+
+    from projects.msta.foundation import save_foundation
+
+    from .pretrain import Pretraining, how_it_was_made, pretrain, zero_shot_accuracy
+    from .pretrain_videos import render_pool
+
+    torch.set_num_threads(args.threads)
+    start = time.perf_counter()
+    settings = Pretraining(seed=args.seed, steps=args.steps, num_videos=args.videos)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=settings.num_videos, desc='rendering', unit='video') as bar:
+        videos, scenes = render_pool(settings, args.threads, bar.update)
+    with tqdm(total=settings.steps, desc='training', unit='step') as bar:
+
+        def progress(_step: int, loss: float) -> None:
+            bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
+            bar.update()
+
+        model = pretrain(settings, videos, scenes, progress)
+    accuracy = {name: zero_shot_accuracy(model, settings, name) for name in ('plain', 'target')}
+    minutes = (time.perf_counter() - start) / 60
+    options = f'--seed {args.seed} --steps {args.steps} --videos {args.videos}'
+    command = f'tools/pretrain_tiny.py {options}'
+    save_foundation(model, args.out, metadata=how_it_was_made(settings, command, accuracy, minutes))
+    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB after {minutes:.1f} minutes')
+    for domain, parts in accuracy.items():
+        print(f'  zero-shot top-1 on {domain}:', ', '.join(f'{k} {v}%' for k, v in parts.items()))

@@ -1,0 +1,52 @@
+"""``tools/data/make_shapes.py``: render the Shapes world."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from ..paths import ROOT
+from .common import add_debug, run_tool
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tools/data/make_shapes.py``."""
+    parser = argparse.ArgumentParser(
+        description='Render the Shapes world: mp4 videos of moving shapes, with lists, labels and '
+        'descriptions.'
+    )
+    parser.add_argument('--out', type=Path, default=ROOT / 'data' / 'shapes', help='output folder')
+    parser.add_argument('--seed', type=int, default=0, help='seed of every random choice')
+    parser.add_argument(
+        '--train-per-class', type=int, default=32, help='target videos a class to draw shots from'
+    )
+    parser.add_argument('--test-per-class', type=int, default=16, help='test videos a class')
+    parser.add_argument('--workers', type=int, default=2, help='processes that render')
+    parser.add_argument('--force', action='store_true', help='render everything anew')
+    add_debug(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Render; return the exit status."""
+    args = build_parser().parse_args(argv)
+    return run_tool(lambda: run(args), args.debug)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Call :func:`projects.msta.datasets.shapes.folder.make_shapes` with the arguments."""
+    from tqdm import tqdm
+
+    from ..datasets.shapes.folder import Recipe, make_shapes
+
+    with closing(tqdm(desc='rendering videos', unit='video', disable=None)) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        recipe = Recipe(args.seed, args.train_per_class, args.test_per_class)
+        rendered = make_shapes(args.out, recipe, args.workers, args.force, progress)
+    print(f'{args.out}: {rendered} videos rendered' if rendered else f'{args.out}: up to date')

@@ -1,0 +1,139 @@
+"""Arithmetic on trained adapters: differences, and averages in weight space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..models.checkpoints import (
+    EXTRA_STATE,
+    RECIPE,
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+)
+from .cards import save_state
+
+# An MSTA adapter is linear in its last layers: scaling these scales what it adds to a block.
+_LAST_LAYERS = ('.up.weight', '.up.bias', '.temporal.conv.bias')
+
+
+@dataclass(frozen=True)
+class TensorDifference:
+    """``relative`` is the norm of the difference over the norm of the first; None: no partner."""
+
+    name: str
+    relative: float | None
+    note: str = ''
+
+
+def differences(first: Checkpoint, second: Checkpoint) -> list[TensorDifference]:
+    """What differs between the trained tensors of two files, the largest first."""
+    found = []
+    one, two = first.trained, second.trained
+    for name in sorted(one.keys() | two.keys()):
+        if name not in one or name not in two:
+            where = first.path if name in one else second.path
+            found.append(TensorDifference(name, None, f'only in {where}'))
+        elif one[name].shape != two[name].shape:
+            shapes = f'{tuple(one[name].shape)} and {tuple(two[name].shape)}'
+            found.append(TensorDifference(name, None, shapes))
+        elif not torch.equal(one[name], two[name]):
+            base = one[name].double().norm().clamp_min(1e-12)
+            gap = (one[name].double() - two[name].double()).norm()
+            found.append(TensorDifference(name, (gap / base).item()))
+    return sorted(found, key=lambda d: -(d.relative if d.relative is not None else float('inf')))
+
+
+def average_adapters(
+    checkpoints: Sequence[Checkpoint],
+    weights: Sequence[float] | None = None,
+    zero_shot: float = 0.0,
+) -> dict[str, Tensor]:
+    """The weighted mean of several files' adapters, as a state dict.
+
+    It carries their labels and prompts where all have the same.
+
+    Args:
+        checkpoints: files of one foundation and one adapter, with tensors of the same shapes.
+        weights: one per file, not negative; they are divided by their sum. Equal by default.
+        zero_shot: the share of the foundation without adapters, 0..1, as in WiSE-FT (Wortsman et
+            al., CVPR 2022): what the adapters add to a block is multiplied by one minus it. For
+            MSTA adapters with their depthwise convolution, or none.
+
+    Raises:
+        CheckpointError: the files do not belong together, naming what differs.
+    """
+    shares = [1.0] * len(checkpoints) if weights is None else [float(w) for w in weights]
+    if not checkpoints or len(shares) != len(checkpoints):
+        raise CheckpointError(f'{len(checkpoints)} files cannot have {len(shares)} weights')
+    if min(shares) < 0 or sum(shares) <= 0:
+        raise CheckpointError(f'weights {shares} must not be negative, nor all zero')
+    if not 0 <= zero_shot <= 1:
+        raise CheckpointError(f'the zero-shot share {zero_shot} must lie in [0, 1]')
+    first = checkpoints[0]
+    for other in checkpoints[1:]:
+        _check_together(first, other)
+    total = sum(shares)
+    merged: dict[str, Tensor] = {}
+    for name, tensor in first.trained.items():
+        parts = [c.trained[name].double() * (w / total) for c, w in zip(checkpoints, shares)]  # noqa: B905 - equal lengths, checked above
+        merged[name] = torch.stack(parts).sum(0).to(tensor.dtype)
+    if zero_shot:
+        _shrink(merged, first, 1 - zero_shot)
+    merged[EXTRA_STATE] = first.state_dict[EXTRA_STATE]
+    if RECIPE in first.state_dict and all(c.recipe == first.recipe for c in checkpoints):
+        merged[RECIPE] = first.state_dict[RECIPE]
+    return merged
+
+
+def average_files(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    weights: Sequence[float] | None = None,
+    zero_shot: float = 0.0,
+) -> bool:
+    """Write the mean of files; tell whether they agree on labels and prompts.
+
+    Raises:
+        CheckpointError: as :func:`average_adapters`, or ``out`` is one of the files.
+    """
+    out = Path(out)
+    if any(out.exists() and out.samefile(path) for path in paths if Path(path).exists()):
+        raise CheckpointError(f'{out}: is one of the files to average')
+    read = [read_checkpoint(path) for path in paths]
+    state = average_adapters(read, weights, zero_shot)
+    save_state(state, out)
+    return RECIPE in state or all(RECIPE not in c.state_dict for c in read)
+
+
+def _check_together(first: Checkpoint, other: Checkpoint) -> None:
+    if first.facts.fingerprint != other.facts.fingerprint:
+        raise CheckpointError(
+            f'{other.path} stands on another foundation ({other.facts.fingerprint}) than '
+            f'{first.path} ({first.facts.fingerprint}); their mean would mean nothing'
+        )
+    if first.facts.adapter != other.facts.adapter:
+        raise CheckpointError(
+            f'{other.path} holds adapters {other.facts.adapter}, {first.path} holds '
+            f'{first.facts.adapter}; only equal ones can be averaged'
+        )
+    odd = [d for d in differences(first, other) if d.relative is None]
+    if odd:
+        raise CheckpointError(f'{first.path} and {other.path}: {odd[0].name}: {odd[0].note}')
+
+
+def _shrink(state: dict[str, Tensor], origin: Checkpoint, factor: float) -> None:
+    adapter = origin.facts.adapter or {}
+    if adapter.get('type') != 'MSTAAdapter' or adapter.get('temporal') == 'full':
+        raise CheckpointError(
+            f'{origin.path}: a zero-shot share is defined for MSTA adapters with a depthwise '
+            f'temporal part, or none; this file holds {adapter}'
+        )
+    for name in state:
+        if name.endswith(_LAST_LAYERS):
+            state[name] = state[name] * factor

@@ -1,0 +1,54 @@
+"""`pip install -e .`: what pip is told, and a command from another folder."""
+
+import subprocess
+import sys
+from email.parser import Parser
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from projects.msta import __version__
+from projects.msta.paths import ROOT
+
+BUILD = (
+    'import sys\nfrom setuptools import build_meta, find_packages\n'
+    'build_meta.prepare_metadata_for_build_editable(sys.argv[1])\n'
+    'print(*find_packages(include=["projects*", "benchmarks*"]))'
+)
+
+
+def test_pip_is_told_version_python_and_the_pins(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-c', BUILD, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (file,) = tmp_path.glob('*.dist-info/METADATA')
+    told = Parser().parsestr(file.read_text())
+    assert (told['Name'], told['Version']) == ('msta', __version__)
+    assert told['Requires-Python'] == '==3.11.*'
+    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+    pins = [line.split('#')[0].strip() for line in lines]
+    asked = {str(Requirement(pin)) for pin in pins if pin}
+    assert {str(Requirement(pin)) for pin in told.get_all('Requires-Dist')} == asked
+    packages = done.stdout.splitlines()[-1].split()
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / 'projects').rglob('*.py')}
+    assert {'.'.join(folder.parts) for folder in folders} <= set(packages)
+
+
+def test_a_name_of_a_config_is_enough_from_any_folder(tmp_path):
+    code = (
+        'from projects.msta.training.config import read_config\n'
+        'print(read_config("msta_tiny_shapes").filename)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin'},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(done.stdout.strip()) == ROOT / 'configs' / 'msta_tiny_shapes.py'
