@@ -46,7 +46,7 @@ def test_what_the_user_decides_is_taken():
     assert chosen['flip'].value is False
     with pytest.raises(ValueError, match="no setting 'epoch'"):
         choose(FEW, {'epoch': 3})
-    with pytest.raises(ValueError, match='cached_views=4 .* block 1'):
+    with pytest.raises(ValueError, match=r'cached_views=4 .* block 1'):
         choose(FEW, {'blocks': (1, 12), 'cached_views': 4})
 
 
