@@ -102,7 +102,7 @@ def make_config(
         param_scheduler=[
             dict(
                 type='WarmupUnshiftedCosineLR',
-                warmup=max(1, epochs // 10),
+                warmup=min(max(1, epochs // 10), epochs - 1),
                 min_ratio=0.01,
                 begin=0,
                 end=epochs,

@@ -77,7 +77,7 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
     settle(
         'blocks',
         (first, s.layers),
-        f'{share} of {s.layers} blocks: {s.shots:g} clips per class are '
+        f'{share} of {s.layers} blocks: {s.shots:g} clips of a middling class are '
         + ("few, as in the paper's few-shot runs" if few else 'enough to adapt every depth'),
     )
     settle(
@@ -93,7 +93,7 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
     )
     batch = settle(
         'batch',
-        max(4, min(32, s.clips // 6)),
+        max(1, min(32, s.clips // 6)),
         f'{s.clips} clips: at least five steps per epoch' if s.clips < 192 else "the paper's 32",
     )
     steps = max(1, s.clips // batch)

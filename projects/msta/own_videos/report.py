@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -221,7 +220,9 @@ def _jpeg(frame: np.ndarray) -> str:
 
 def next_lines(findings: Findings) -> list[str]:
     """Commands to run next, and where more clips would help most."""
-    folder = shlex.quote(os.path.relpath(findings.folder))
+    here = Path.cwd()
+    near = findings.folder.is_relative_to(here)
+    folder = shlex.quote(str(findings.folder.relative_to(here) if near else findings.folder))
     parts = f'--config {folder}/config.py --checkpoint {folder}/adapters.pth'
     lines = [
         f'tools/infer.py VIDEO {parts}',
