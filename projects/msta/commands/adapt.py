@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace, command: str) -> None:
     """Adapt as ``args`` say."""
     from ..own_videos.adapt import adapt
+    from ..training.config import ConfigError
+    from .gen_descriptions import main as gen_descriptions
 
     settings = {
         'epochs': args.epochs,
@@ -85,6 +87,16 @@ def run(args: argparse.Namespace, command: str) -> None:
         'amp': args.amp,
         'balanced': args.balanced,
     }
+
+    def describe(labels: Path, target: Path, context: int) -> None:
+        given = ['--labels', str(labels), '--context', str(context)]
+        status = gen_descriptions([*given, '--model', args.describe, '--out', str(target)])
+        if status:
+            raise ConfigError(
+                f'no descriptions were written of {labels} (see above); leave --describe out to '
+                'hold classes to their prompts'
+            )
+
     made = adapt(
         args.videos,
         args.out,
@@ -96,6 +108,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         held_out=args.held_out,
         seed=args.seed,
         descriptions=args.descriptions,
+        describe=describe if args.describe else None,
         settings=settings,
         workers=args.workers,
         overwrite=args.overwrite,
