@@ -141,6 +141,22 @@ def test_descriptions_are_targets_of_the_frozen_tower(build, descriptions):
     assert model._consistency_targets()['spatial'] is targets['spatial']
 
 
+def test_the_prompt_alone_is_a_target_without_descriptions(build, batch):
+    model = build(cls_head={'type': 'ConsistencyHead', 'targets': ('template',)})
+    model.init_weights()
+    for parameter in model.backbone.adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.train()
+    losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    frozen = model.classes.frozen_texts([f'a video of {label}.' for label in model.labels])
+    moved = model.encode_classes()
+    expected = (1 - torch.nn.functional.cosine_similarity(moved, frozen)).mean()
+    assert expected > 1e-3
+    torch.testing.assert_close(losses['loss_consistency'], expected)
+    losses['loss_consistency'].backward()
+    assert any(p.grad is not None and p.grad.any() for p in model.backbone.adapter.parameters())
+
+
 def test_alpha_zero_needs_no_descriptions(build, batch):
     model = build(descriptions='/nowhere.json', cls_head={'type': 'ConsistencyHead', 'alpha': 0})
     model.init_weights()

@@ -12,20 +12,22 @@ if TYPE_CHECKING:
     from ..inference.long_videos import analyse
     from ..inference.rejection import Rejection
     from ..inference.results import VideoResult
+    from ..own_videos.adapt import adapt
     from ..training.launch import test, train
 
 _MEMBERS = {
     'MSTAInferencer': 'inference.inferencer',
     'Rejection': 'inference.rejection',
     'VideoResult': 'inference.results',
+    'adapt': 'own_videos.adapt',
     'analyse': 'inference.long_videos',
     'load_foundation': 'foundation',
     'read_descriptions': 'descriptions',
     'test': 'training.launch',
     'train': 'training.launch',
 }
-__all__ = ['MSTAInferencer', 'Rejection', 'VideoResult', 'analyse', 'load_foundation']
-__all__ += ['read_descriptions', 'test', 'train']
+__all__ = ['MSTAInferencer', 'Rejection', 'VideoResult', 'adapt', 'analyse']
+__all__ += ['load_foundation', 'read_descriptions', 'test', 'train']
 
 
 def __getattr__(name: str) -> Any:

@@ -127,6 +127,10 @@ class MSTAVideoDataset(VideoDataset):
         subset._start_account()
         return subset
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the classes of a sample, for MMEngine's ``ClassBalancedDataset``."""
+        return [self.get_data_info(idx)['label']]
+
     def _start_account(self) -> None:
         infos = [self.get_data_info(idx) for idx in range(len(self))]
         self._classes = np.array([info['label'] for info in infos])

@@ -11,6 +11,7 @@ from .finiteness import NonFiniteHook  # noqa: E402
 from .interruption import InterruptionHook  # noqa: E402
 from .label_check import LabelCheckHook  # noqa: E402
 from .optim import CPUAmpOptimWrapper  # noqa: E402
+from .progress import ProgressHook  # noqa: E402
 from .runner import MSTARunner  # noqa: E402
 from .schedulers import LaggedWarmupUnshiftedCosineLR, WarmupUnshiftedCosineLR  # noqa: E402
 from .seeding import EpochSeedHook  # noqa: E402
@@ -29,5 +30,6 @@ __all__ = [
     'MSTARunner',
     'NonFiniteHook',
     'PlainCheckpointHook',
+    'ProgressHook',
     'WarmupUnshiftedCosineLR',
 ]

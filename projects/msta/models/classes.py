@@ -192,7 +192,7 @@ class DescriptionTargets:
 
     Args:
         source: a description file, or the published pair, whose entries go by the position of a
-            class in ``labels``.
+            class in ``labels``; None where nothing but the prompts is asked for.
         labels: the classes that the source was chosen for.
         encoder: embeds the texts, and says which classes are current.
         number: N, how many of each kind a class gets, the first of the file; all when None.
@@ -202,10 +202,15 @@ class DescriptionTargets:
     """
 
     def __init__(
-        self, source: Source, labels: Sequence[str], encoder: ClassEncoder, number: int | None
+        self,
+        source: Source | None,
+        labels: Sequence[str],
+        encoder: ClassEncoder,
+        number: int | None,
     ) -> None:
-        self._source, self._encoder, self._number = source, encoder, number
-        self._read = self._read_for(labels)
+        self._encoder, self._number = encoder, number
+        self._source: Source = source or ()
+        self._read = self._read_for(labels) if source else None
         self._made_for: ClassList | None = None
         self._made: dict[str, Tensor] = {}
 
@@ -215,19 +220,19 @@ class DescriptionTargets:
         """
         chosen = self._encoder.current
         if self._made_for is not chosen or set(names) - set(self._made):
-            read = self._select(chosen.labels)
             prompts = [make_prompts(chosen.labels, template) for template in chosen.templates]
-            texts = {
-                'spatial': [of_class[: self._number] for of_class in read.spatial],
-                'temporal': [of_class[: self._number] for of_class in read.temporal],
-                'template': [list(of_class) for of_class in zip(*prompts, strict=True)],
-            }
+            texts = {'template': [list(of_class) for of_class in zip(*prompts, strict=True)]}
+            if set(names) - set(texts):
+                read = self._select(chosen.labels)
+                texts['spatial'] = [of_class[: self._number] for of_class in read.spatial]
+                texts['temporal'] = [of_class[: self._number] for of_class in read.temporal]
             self._made = {name: self._encoder.mean_embedding(texts[name]) for name in names}
             self._made_for = chosen
         return self._made
 
     def _select(self, labels: Sequence[str]) -> Descriptions:
         """The texts of ``labels``, by their names."""
+        assert self._read is not None, 'the head asks for descriptions that were not given'
         known = {name: row for row, name in enumerate(self._read.names)}
         missing = [name for name in labels if name not in known]
         if missing and isinstance(self._source, (str, Path)):

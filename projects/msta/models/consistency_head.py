@@ -19,8 +19,8 @@ class ConsistencyHead(BaseHead):
 
     ``L_CC = mean over classes of sum over targets of (1 - cos(w^c, D^c))``; with the spatial and
     the temporal descriptions as targets this is the paper's
-    ``2 - cos(w^c, D_s^c) - cos(w^c, D_t^c)``. Without descriptions the loss is the cross-entropy.
-    At test the softmax is averaged over the views of a video.
+    ``2 - cos(w^c, D_s^c) - cos(w^c, D_t^c)``. Without descriptions the loss is the cross-entropy,
+    unless the only target is the prompt. At test the softmax is averaged over the views of a video.
 
     Args:
         alpha: weight of L_CC.
@@ -56,6 +56,11 @@ class ConsistencyHead(BaseHead):
         self.alpha = alpha
         self.logit_scale = logit_scale
         self.targets = tuple(targets)
+
+    @property
+    def needs_descriptions(self) -> bool:
+        """Whether a target is made from descriptions, not from the prompts alone."""
+        return set(self.targets) != {'template'}
 
     def forward(self, feats: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Score videos ``(B, D)`` by classes ``(K, D)`` and a logit scale: ``(B, K)``."""

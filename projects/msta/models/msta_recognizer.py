@@ -128,14 +128,18 @@ class MSTARecognizer(BaseRecognizer):
         self.backbone.init_weights()
         self.cls_head.init_weights()
         self._targets = None
-        if self.descriptions is not None and self.cls_head.alpha:
+        written = self.cls_head.needs_descriptions
+        if self.cls_head.alpha and (self.descriptions is not None or not written):
             labels = self._described_labels or self.classes.current.labels
             self._targets = DescriptionTargets(
-                self.descriptions, labels, self.classes, self.num_descriptions
+                self.descriptions if written else None,
+                labels,
+                self.classes,
+                self.num_descriptions,
             )
 
     def _consistency_targets(self) -> dict[str, Tensor] | None:
-        """What the head holds the classes to, ``(K, D)`` each; None without descriptions."""
+        """What the head holds the classes to, ``(K, D)`` each; None where it is held to nothing."""
         return None if self._targets is None else self._targets.means(self.cls_head.targets)
 
     # ------------------------------------------------------------------ what a checkpoint carries

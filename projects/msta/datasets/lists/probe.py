@@ -13,12 +13,14 @@ from tqdm import tqdm
 from ..decoding import REASONS, VideoDecodeError
 from ..readers import IsolatedReader
 from .annotations import video_file
+from .copies import frame_hashes
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What a video gave: ``reason`` is '' or a key of ``decoding.REASONS``; sizes in pixels.
 
+    ``hashes`` are those of the frames that were read, in hexadecimal; see :mod:`.copies`.
     ``damaged`` is the share of its pictures that are missing, or that came with an error of the
     decoder or after one.
     """
@@ -30,6 +32,7 @@ class Probe:
     height: int = 0
     width: int = 0
     damaged: float = 0.0
+    hashes: str = ''
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
@@ -39,11 +42,20 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
         reader = IsolatedReader(file, limit_sec, patient=True, whole=True)
         total = len(reader)
         indices = [index * (total - 1) // max(1, num_frames - 1) for index in range(num_frames)]
-        height, width = reader.get_batch(indices).asnumpy().shape[1:3]
+        frames = reader.get_batch(indices).asnumpy()
     except VideoDecodeError as error:
         detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
         return Probe(path, error.reason, detail)
-    return Probe(path, num_frames=total, height=height, width=width, damaged=reader.damaged_share)
+    height, width = frames.shape[1:3]
+    hashes = frame_hashes(frames).tobytes().hex()
+    return Probe(
+        path,
+        num_frames=total,
+        height=height,
+        width=width,
+        damaged=reader.damaged_share,
+        hashes=hashes,
+    )
 
 
 def probe_videos(

@@ -1,0 +1,254 @@
+"""A user's videos -> clips with class names and groups. No torch."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..datasets.lists.annotations import AnnotationError, Video, read_annotations, scan_folder
+from ..datasets.lists.check import recording
+from ..labels import humanize_label, read_labels
+
+NAMES_FILE = 'names.csv'
+LABEL_SEPARATOR = '|'
+_PATHS = ('path', 'video', 'video_path', 'filename', 'file')
+_LABELS = ('label', 'labels', 'class', 'category')
+# 'id_42', 'class3', '007', 'A1': nothing that a text tower has read about.
+_NO_WORD = re.compile(r'(id|class|label|cat|category|action|type|c)?[\s_-]*[a-z]?\d+', re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video, relative to the collection's folder; its classes; and what it was cut from.
+
+    Clips of one ``group`` never stand on both sides of a split. ``split`` is the side that the
+    user chose (``'train'`` or ``'test'``), '' where the split is drawn.
+    """
+
+    path: str
+    labels: tuple[int, ...]
+    group: str
+    split: str = ''
+
+    @property
+    def label(self) -> int:
+        """The first class; the only one, where videos have one class each."""
+        return self.labels[0]
+
+
+@dataclass(slots=True)
+class Collection:
+    """The clips below ``root``, the class names, and what is worth saying about them."""
+
+    root: Path
+    names: list[str]
+    clips: list[Clip]
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a video may show several classes."""
+        return any(len(clip.labels) > 1 for clip in self.clips)
+
+    def counts(self, clips: Sequence[Clip] | None = None) -> list[int]:
+        """Clips of each class."""
+        found = Counter(k for clip in (self.clips if clips is None else clips) for k in clip.labels)
+        return [found[label] for label in range(len(self.names))]
+
+
+def collect(
+    source: str | Path,
+    videos: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    group: str | None = None,
+) -> Collection:
+    """Read what a user has.
+
+    Args:
+        source: a folder with one folder per class (beside them, ``names.csv`` may give better
+            names: ``folder,name``); a CSV with the columns ``path`` and ``label`` (several labels
+            separated by ``|``) and, if wanted, ``group`` and ``split``; or a list of
+            ``path index`` lines.
+        videos: the folder that paths in a list are relative to; that of the list by default.
+        labels: class names in order; needed for a list of ``path index`` lines.
+        group: the CSV's column of groups, or a regular expression whose first group (or whole
+            match) in a path names what a clip was cut from. By default the forms of UCF-101
+            (``_g07_``) and Kinetics (``ID_000010_000020``) are known.
+
+    Raises:
+        AnnotationError: nothing that can be trained on, with what is missing.
+    """
+    source = Path(source).expanduser()
+    if source.is_dir():
+        found, folders = scan_folder(source, None if labels is None else read_labels(labels))
+        names = _names_of_folders(source, folders)
+        clips = [Clip(video.path, (video.label,), '') for video in found]
+        root, column = source, None
+    elif source.suffix.lower() == '.csv':
+        root = Path(videos or source.parent)
+        clips, names, column = _read_csv(source, labels, group)
+    elif source.is_file():
+        if labels is None:
+            raise AnnotationError(
+                f'{source}: a list of indices needs the names of the classes: --labels FILE'
+            )
+        names = read_labels(labels)
+        root, column = Path(videos or source.parent), None
+        clips = [Clip(video.path, (video.label,), '') for video in read_annotations(source, names)]
+    else:
+        raise AnnotationError(
+            f'{source}: no such folder or list. Give a folder with one folder per class '
+            '(my_videos/juggling/1.mp4), or a CSV with the columns path and label'
+        )
+    if not root.is_dir():
+        raise AnnotationError(f'{root}: no such folder of videos')
+    collection = Collection(root.resolve(), names, clips)
+    _check(collection, source)
+    collection.clips = _with_groups(clips, group if column is None else None)
+    return collection
+
+
+def _check(collection: Collection, source: Path) -> None:
+    counts = collection.counts()
+    present = [name for name, count in zip(collection.names, counts, strict=True) if count]
+    if len(present) < 2:
+        raise AnnotationError(
+            f'{source}: videos of {len(present)} class ({", ".join(present)}): a recogniser tells '
+            'at least two classes apart. Add a folder of what it must not be taken for'
+        )
+    empty = [name for name, count in zip(collection.names, counts, strict=True) if not count]
+    if empty:
+        collection.remarks.append(
+            f'{len(empty)} classes have no video and are recognised by their names alone: '
+            f'{", ".join(empty[:10])}'
+        )
+    wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
+    if wordless:
+        collection.remarks.append(
+            f'{len(wordless)} class names say nothing to the text tower ({", ".join(wordless[:5])})'
+            f': write better ones into {NAMES_FILE} beside the folders, one line per class: '
+            f'{wordless[0]},a person opening a door'
+        )
+
+
+def _names_of_folders(source: Path, folders: Sequence[str]) -> list[str]:
+    """The class names: those of ``names.csv``, else the folders' names as words."""
+    given = _read_names(source / NAMES_FILE)
+    unknown = sorted(set(given) - set(folders))
+    if unknown:
+        raise AnnotationError(
+            f'{source / NAMES_FILE}: there is no folder {unknown[0]!r}; the folders are '
+            f'{", ".join(folders[:8])}'
+        )
+    return read_labels([given.get(folder) or humanize_label(folder) for folder in folders])
+
+
+def _read_names(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    rows = _rows(path)
+    names = {}
+    for number, row in rows:
+        if number == 1 and [cell.strip().lower() for cell in row[:2]] == ['folder', 'name']:
+            continue
+        if len(row) != 2 or not row[1].strip():
+            raise AnnotationError(f'{path}, line {number}: {row} is not folder,name')
+        names[row[0].strip()] = row[1].strip()
+    return names
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise AnnotationError(
+            f'{path}: not UTF-8 text ({error.reason}); save it as UTF-8'
+        ) from error
+    reader = csv.reader(text.splitlines(keepends=True))
+    return [(reader.line_num, row) for row in reader if row]
+
+
+def _read_csv(
+    source: Path, labels: str | Path | Sequence[str] | None, group: str | None
+) -> tuple[list[Clip], list[str], str | None]:
+    rows = _rows(source)
+    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    path_column = next((header.index(name) for name in _PATHS if name in header), None)
+    label_column = next((header.index(name) for name in _LABELS if name in header), None)
+    if path_column is None or label_column is None:
+        raise AnnotationError(
+            f'{source}: its first line is {header}; it must name the columns: path,label '
+            '(and group, split, if you have them)'
+        )
+    column = group.lower() if group and group.lower() in header else None
+    if column is None and 'group' in header and group is None:
+        column = 'group'
+    split_column = header.index('split') if 'split' in header else None
+    located = []
+    for number, row in rows[1:]:
+        if len(row) < len(header):
+            raise AnnotationError(f'{source}, line {number}: {len(row)} of {len(header)} columns')
+        said = [part.strip() for part in row[label_column].split(LABEL_SEPARATOR) if part.strip()]
+        if not said:
+            raise AnnotationError(f'{source}, line {number}: {row[path_column]} has no label')
+        of = row[header.index(column)].strip() if column else ''
+        side = row[split_column].strip().lower() if split_column is not None else ''
+        side = 'test' if side in ('val', 'valid', 'validation') else side
+        if side not in ('', 'train', 'test'):
+            raise AnnotationError(f'{source}, line {number}: split {side!r} is not train or test')
+        located.append((number, row[path_column].strip(), said, of, side))
+    if not located:
+        raise AnnotationError(f'{source}: no videos in this file')
+    names = (
+        sorted({name for _, _, said, _, _ in located for name in said})
+        if labels is None
+        else read_labels(labels)
+    )
+    index = {name: position for position, name in enumerate(names)}
+    clips = []
+    for number, path, said, of, side in located:
+        unknown = [name for name in said if name not in index]
+        if unknown:
+            raise AnnotationError(
+                f'{source}, line {number}: class {unknown[0]!r} is not among the {len(names)} of '
+                '--labels'
+            )
+        clips.append(Clip(path, tuple(sorted({index[name] for name in said})), of, side))
+    return clips, read_labels(names), column
+
+
+def _with_groups(clips: Sequence[Clip], pattern: str | None) -> list[Clip]:
+    """Clips with their groups: given, by the pattern, by a known form of name, or each its own."""
+    try:
+        compiled = re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise AnnotationError(
+            f'--group {pattern!r} is neither a column of the CSV nor a regular expression ({error})'
+        ) from error
+    grouped = []
+    for clip in clips:
+        group = clip.group
+        if compiled is not None:
+            match = compiled.search(clip.path)
+            group = (match.group(1) if compiled.groups else match.group()) if match else ''
+        elif not group:
+            group = recording(Video(clip.path, clip.label)) or ''
+        # A clip without a group is a group of its own.
+        grouped.append(Clip(clip.path, clip.labels, group or f'file:{clip.path}', clip.split))
+    if compiled is not None and all(clip.group.startswith('file:') for clip in grouped):
+        raise AnnotationError(
+            f'--group {pattern!r} matches none of {len(clips)} paths, such as {clips[0].path!r}'
+        )
+    return grouped
+
+
+def groups_of(clips: Sequence[Clip]) -> Mapping[str, list[Clip]]:
+    """Group -> its clips, in the order of the list."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault(clip.group, []).append(clip)
+    return found

@@ -1,0 +1,71 @@
+"""What an earlier adaptation leaves to the next: classes, clips, split and adapters. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..datasets.lists.annotations import AnnotationError
+from ..labels import read_labels
+from .collect import Clip, Collection
+
+SPLIT_FILE = 'split.json'
+
+
+def join_earlier(before: Path, new: Collection) -> Collection:
+    """Put the clips and classes of an earlier folder before the new ones.
+
+    Clips keep their side of the split; classes keep their order, new ones follow. A class of both
+    gets more clips. Paths become relative to the folder that both collections have in common.
+
+    Raises:
+        AnnotationError: ``before`` was not written by an adaptation, or its videos are gone.
+    """
+    split = before / SPLIT_FILE
+    if not split.is_file() or not (before / 'adapters.pth').is_file():
+        raise AnnotationError(
+            f'{before}: not a folder that tools/adapt.py has finished ({SPLIT_FILE} and '
+            'adapters.pth are expected in it)'
+        )
+    known = json.loads(split.read_text(encoding='utf-8'))
+    old_names = read_labels(before / 'labels.txt')
+    names = [*old_names, *(name for name in new.names if name not in set(old_names))]
+    index = {name: position for position, name in enumerate(names)}
+    gone = [path for path in known if not Path(path).exists()]
+    if gone:
+        raise AnnotationError(
+            f'{before}: {len(gone)} of its {len(known)} videos are gone, such as {gone[0]}: put '
+            'them back, or adapt anew without --start'
+        )
+    root = Path(os.path.commonpath([new.root, *(Path(path).parent for path in known)]))
+    clips = [
+        Clip(
+            Path(path).relative_to(root).as_posix(),
+            tuple(entry['labels']),
+            entry['group'],
+            entry['side'],
+        )
+        for path, entry in known.items()
+    ]
+    seen = set(known)
+    for clip in new.clips:
+        whole = new.root / clip.path
+        if str(whole) in seen:
+            continue
+        path = whole.relative_to(root).as_posix()
+        labels = tuple(sorted(index[new.names[k]] for k in clip.labels))
+        # A clip that is a group of its own carries its path.
+        group = f'file:{path}' if clip.group == f'file:{clip.path}' else clip.group
+        clips.append(replace(clip, path=path, labels=labels, group=group))
+    return Collection(root, names, clips, new.remarks)
+
+
+def new_classes(before: Path | None, names: Sequence[str]) -> frozenset[int]:
+    """Indices of the classes that the earlier folder did not have."""
+    if before is None:
+        return frozenset()
+    old = set(read_labels(before / 'labels.txt'))
+    return frozenset(k for k, name in enumerate(names) if name not in old)

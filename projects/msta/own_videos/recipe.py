@@ -1,0 +1,170 @@
+"""What to train and how, from what there is; every choice with its reason. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_SIDES = re.compile(
+    r'\b(left|right|links|rechts|clockwise|anticlockwise|counterclockwise|gauche|droite)\b'
+    r'|[左右]',
+    re.I,
+)
+_BALANCED_FROM = 5.0
+# Steps after which adapters of this size have settled on a few hundred clips.
+_STEPS = 600
+_MOST_EPOCHS = 60
+_FEW_SHOT = 32
+_CACHED_VIEWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What there is: clips to train on by class, the model's size, and the machine."""
+
+    counts: tuple[int, ...]
+    names: tuple[str, ...]
+    layers: int
+    width: int
+    described: bool
+    gpu_gib: float | None
+    cores: int
+
+    @property
+    def clips(self) -> int:
+        """Clips to train on; of several labels each counts once."""
+        return sum(self.counts)
+
+    @property
+    def shots(self) -> float:
+        """Clips of a class in the middle."""
+        present = sorted(count for count in self.counts if count)
+        return present[len(present) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting, and why it was chosen."""
+
+    value: Any
+    reason: str
+
+
+def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict[str, Choice]:
+    """The recipe: setting -> choice, in the order in which they are told.
+
+    Args:
+        situation: see there.
+        given: what the user decided: it is taken as it is.
+
+    Raises:
+        ValueError: ``given`` names a setting that there is not.
+    """
+    s = situation
+    choices: dict[str, Choice] = {}
+
+    def settle(name: str, value: Any, reason: str) -> Any:
+        if given and given.get(name) is not None:
+            value, reason = given[name], 'given'
+        choices[name] = Choice(value, reason)
+        return value
+
+    few = s.shots < _FEW_SHOT
+    share = 'the upper five twelfths' if few else 'all'
+    first = s.layers - max(1, round(s.layers * 5 / 12)) + 1 if few else 1
+    settle(
+        'blocks',
+        (first, s.layers),
+        f'{share} of {s.layers} blocks: {s.shots:g} clips of a middling class are '
+        + ("few, as in the paper's few-shot runs" if few else 'enough to adapt every depth'),
+    )
+    settle(
+        'dim',
+        128 if s.width >= 512 else max(16, s.width // 2),
+        "the paper's bottleneck" if s.width >= 512 else f'half of the width of {s.width}',
+    )
+    small = s.width < 512
+    settle(
+        'scale',
+        0.3 if small else 0.005,
+        'a tower as narrow as this needs louder adapters' if small else "the paper's best",
+    )
+    batch = settle(
+        'batch',
+        max(1, min(32, s.clips // 6)),
+        f'{s.clips} clips: at least five steps per epoch' if s.clips < 192 else "the paper's 32",
+    )
+    steps = max(1, s.clips // batch)
+    settle(
+        'epochs',
+        max(5, min(_MOST_EPOCHS, round(_STEPS / steps))),
+        f'{steps} steps each, about {_STEPS} in all',
+    )
+    cached = settle(
+        'cached_views',
+        _CACHED_VIEWS if s.gpu_gib is None or few else 0,
+        'the frozen part is computed once for 8 views of each clip: '
+        + ('there is no GPU' if s.gpu_gib is None else 'the clips are few')
+        if s.gpu_gib is None or few
+        else 'new views in every epoch: there is a GPU, and clips are many',
+    )
+    if cached and choices['blocks'].value[0] <= 1:
+        if given and given.get('cached_views'):
+            raise ValueError(
+                f'cached_views={cached} needs a frozen part below the adapters, but they begin at '
+                'block 1: give 0, or other blocks'
+            )
+        choices['cached_views'] = Choice(0, 'no frozen block below the adapters to keep')
+    settle(
+        'learning_rates',
+        tuple((0.002, 0.01, 0.03, 0.06) if small else (0.0005, 0.001, 0.004)),
+        'tried on a fifth of the training clips, held out; never on the test clips',
+    )
+    settle(
+        'amp',
+        s.gpu_gib is not None,
+        'mixed precision on a GPU' if s.gpu_gib is not None else 'float32 without a GPU',
+    )
+    sided = [name for name in s.names if _SIDES.search(name)]
+    settle(
+        'flip',
+        not sided,
+        f'no horizontal flip: {sided[0]!r} would become its mirror image'
+        if sided
+        else 'flipped half of the time: no class name tells left from right',
+    )
+    present = [count for count in s.counts if count]
+    ratio = max(present) / min(present)
+    settle(
+        'balanced',
+        ratio > _BALANCED_FROM,
+        f'the largest class has {ratio:.1f} times the clips of the smallest'
+        + (': rare ones are drawn more often' if ratio > _BALANCED_FROM else ''),
+    )
+    settle(
+        'targets',
+        ('spatial', 'temporal') if s.described else ('template',),
+        'held to the descriptions'
+        if s.described
+        else 'no descriptions: held to the frozen prompt (--describe MODEL has some written)',
+    )
+    unknown = set(given or {}) - set(choices)
+    if unknown:
+        raise ValueError(f'no setting {sorted(unknown)[0]!r}; there are {", ".join(choices)}')
+    return choices
+
+
+def tell(choices: dict[str, Choice]) -> list[str]:
+    """The choices as lines: setting, value, reason."""
+    width = max(len(name) for name in choices)
+    return [f'{name:<{width}}  {words(c.value)}  ({c.reason})' for name, c in choices.items()]
+
+
+def words(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ', '.join(f'{item:g}' if isinstance(item, float) else str(item) for item in value)
+    return f'{value:g}' if isinstance(value, float) else str(value)
