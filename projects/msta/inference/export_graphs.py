@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import projects.msta.register  # noqa: F401
-
+from .. import register  # noqa: F401
 from ..foundation import TextState, tokenize
 from ..models import MSTARecognizer
 

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from mmaction.structures import ActionDataSample
 from torch import Tensor
 
-import projects.msta.register  # noqa: F401
-
+from .. import register  # noqa: F401
 from ..tokenizer import PromptWarning
 from .loading import Loaded, VideoLoader
 from .recognizers import choose_device, open_model

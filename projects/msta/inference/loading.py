@@ -14,8 +14,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from torch import Tensor
 
-import projects.msta.register  # noqa: F401
-
+from .. import register  # noqa: F401
 from ..datasets.decoding import VideoDecodeError, close_process
 from ..datasets.transforms import MSTAVideoInit
 from ..training.config import ConfigError

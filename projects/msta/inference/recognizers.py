@@ -12,8 +12,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-import projects.msta.register  # noqa: F401
-
+from .. import register  # noqa: F401
 from ..foundation import (
     Architecture,
     FoundationError,
