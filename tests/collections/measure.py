@@ -168,7 +168,8 @@ def measure_ray(folder, given):
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     for name, side in sides.items():
         out, clock = folder / name.replace(' ', ''), Clock()
-        label_collection(listed, out, **common, **side, progress=clock)
+        done = label_collection(listed, out, **common, **side, progress=clock)
+        assert not done.errors
         print(f'{name}: {clock.rate():.1f} videos a second', flush=True)
     ray.shutdown()
 
