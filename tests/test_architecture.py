@@ -247,5 +247,13 @@ def table() -> str:
     return '\n'.join(out)
 
 
+def test_the_map_names_files_that_exist():
+    named = set(
+        re.findall(r'`([\w/]+\.py|[\w/]+/)`', (ROOT / 'docs' / 'architecture.md').read_text())
+    )
+    gone = [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())]
+    assert len(named) > 40 and not gone
+
+
 if __name__ == '__main__':
     print(table())

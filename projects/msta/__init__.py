@@ -4,4 +4,4 @@ Importing this package loads neither torch nor OpenMMLab; ``import projects.msta
 registers every component in ``mmaction.registry``.
 """
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
