@@ -1,5 +1,6 @@
 """Description files of both forms, and the errors of unusable ones."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -83,12 +84,19 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     assert (tmp_path / 'a.json').read_bytes() == (tmp_path / 'b.json').read_bytes()
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'd.json'
     write_descriptions(path, descriptions())
     before = path.read_bytes()
-    with pytest.raises(UnicodeEncodeError):
-        write_descriptions(path, descriptions(['\ud800']))
+
+    def half(file, data):
+        with file.open('wb') as opened:
+            opened.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(type(path), 'write_bytes', half)
+    with pytest.raises(OSError, match='No space left'):
+        write_descriptions(path, descriptions(['other']))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
