@@ -1,6 +1,7 @@
 """Each work-around is applied exactly where its fault is, and what it mends then works."""
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from projects.msta import compat
 
 compat.apply()
 
+from mmengine.fileio import FileClient  # noqa: E402
 from mmengine.runner import CheckpointLoader  # noqa: E402
 
 from projects.msta.archives import ArchiveError  # noqa: E402
@@ -188,6 +190,18 @@ def test_mmengine_reads_local_checkpoints_as_plain_data(tmp_path):
     whole.write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(ArchiveError, match=r'whole\.pth'):
         loader(str(whole), map_location='cpu')
+
+
+@pytest.mark.parametrize('module', ['hooks.checkpoint_hook', 'runner.checkpoint'])
+def test_no_deprecated_client_is_made_unless_asked_for(module, monkeypatch, tmp_path):
+    """Its warnings were the first lines of every training."""
+    compat.patch_mmengine()
+    made = []
+    monkeypatch.setattr(FileClient, '__new__', lambda cls, *args, **named: made.append(args))
+    client = importlib.import_module(f'mmengine.{module}').FileClient
+    assert client.infer_client(None, str(tmp_path)) is None and not made
+    client.infer_client({'backend': 'disk'}, str(tmp_path))
+    assert made
 
 
 def test_nothing_else_in_the_package_patches_a_foreign_package():

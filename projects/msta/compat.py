@@ -164,17 +164,38 @@ def patch_mmengine() -> None:
     """
     if 'mmengine checkpoints' in _in_force:
         return
-    from mmengine.runner import CheckpointLoader
+    from mmengine.hooks import checkpoint_hook
+    from mmengine.runner import CheckpointLoader, checkpoint
 
-    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     _in_force['mmengine checkpoints'] = (
         'local checkpoints are read as plain data, whatever the default of torch.load is '
         '(open-mmlab/mmengine#1655)'
     )
+    checkpoint_hook.FileClient = checkpoint.FileClient = _FileClient
+    _in_force['mmengine file client'] = (
+        'a deprecated file client, which warns twice, is made for checkpoints only where a config '
+        'asks for one (open-mmlab/mmengine#533 keeps it for those)'
+    )
 
 
-def _load_local(filename: str, map_location: Any = 'cpu') -> Any:
+class _FileClient:
+    """The one entry to MMEngine's ``FileClient`` that its writing of checkpoints uses."""
+
+    @staticmethod
+    def infer_client(file_client_args: dict[str, Any] | None = None, uri: Any = None) -> Any:
+        """Make the client that is asked for; none, which is then not used either, otherwise."""
+        if file_client_args is None:
+            return None
+        from mmengine.fileio import FileClient
+
+        return FileClient.infer_client(file_client_args, uri)
+
+
+def load_from_local(filename: str, map_location: Any = 'cpu') -> Any:
     """Read a local checkpoint wherever MMEngine would: plain content, or an error that says why.
+
+    MMEngine prints the end of this function's name.
 
     Raises:
         FileNotFoundError: There is none.

@@ -66,7 +66,8 @@ def test_other_settings_are_refused(made, videos, capsys):
 def test_its_config_is_taken_by_the_test_tool(made, capsys):
     from projects.msta.training.launch import test
 
-    metrics = test(made / 'config.py', made / 'adapters.pth', work_dir=made / 'tested')
+    metrics = test(made / 'config.py', made / 'adapters.pth')
+    assert list((made / 'runs').rglob('*.log'))  # its own, not one of every file called config.py
     results = json.loads((made / 'results.json').read_text())
     value = results['headline']['adapted']['value']
     top1 = next(v for k, v in metrics.items() if k.endswith('top1'))

@@ -81,7 +81,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add_debug(parser)
 
 
-def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = False) -> int:
+def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     """Run a command's action; return the exit status.
 
     The action imports what is slow itself, so that an import that fails or is interrupted ends in
@@ -89,10 +89,7 @@ def run_tool(action: Callable[..., Any], debug: bool | argparse.Namespace = Fals
     printed as ``error: ...`` with status 2. Anything else is a fault of the program and keeps its
     stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
     """
-    if isinstance(debug, argparse.Namespace):  # an action that takes the arguments
-        given, unbound = debug, action
-        action, debug = (lambda: (unbound(given), 0)[1]), bool(vars(given).get('debug'))
-    debug = bool(debug) or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
+    debug = debug or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
     print_any_name()
     try:

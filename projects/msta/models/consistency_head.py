@@ -52,7 +52,7 @@ class ConsistencyHead(BaseHead):
         if alpha < 0:
             raise ValueError(f'ConsistencyHead: alpha={alpha} must not be negative')
         if not targets or set(targets) - set(TARGETS):
-            raise ValueError(f'ConsistencyHead: targets={tuple(targets)} must be of {TARGETS}')
+            raise ValueError(f'ConsistencyHead: targets={targets!r} must be of {TARGETS}')
         self.alpha = alpha
         self.logit_scale = logit_scale
         self.targets = tuple(targets)

@@ -111,6 +111,8 @@ def make_config(
             )
         ],
         randomness=dict(seed=seed),
+        # By the name of the config, all that are adapted would share one folder.
+        work_dir=str(folder / 'runs'),
         load_from=None if start is None else str(start),
         default_hooks=dict(
             logger=dict(interval=5),
@@ -153,7 +155,7 @@ def write_config(path: Path, cfg: Config, choices: Mapping[str, Choice], command
 def _pipelines(arch: Architecture, flip: bool) -> tuple[list[dict], list[dict]]:
     size = arch.image_size
     begin: list[dict[str, Any]] = [
-        dict(type='MSTADecordInit'),
+        dict(type='MSTAVideoInit'),
         dict(type='UniformSample', clip_len=_FRAMES),
         dict(type='DecordDecode'),
     ]
