@@ -6,5 +6,5 @@ from projects.msta.training.config import read_config
 
 
 def tiny_arch() -> dict[str, Any]:
-    """The architecture of the weights that ship with the project, as its config says it."""
+    """Return the architecture of the weights that ship with the project, as its config says it."""
     return dict(read_config('msta_tiny_shapes').model.backbone.foundation.arch)

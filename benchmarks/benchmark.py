@@ -142,7 +142,7 @@ def memory_of(setting: Setting, side: str) -> float:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report as Markdown tables."""
+    """Return the report as Markdown tables."""
     lines = []
     if report['cases']:
         lines += ['| case | side | time | CPU time | ratio | GFLOP | share of GEMM rate |']
@@ -155,7 +155,7 @@ def table(report: dict[str, Any]) -> str:
                 f'| {row["gflops"]:.1f} | {100 * row["share_of_gemm"]:.0f}% |'
             )
     if 'classes' in report:
-        lines += ['', '| classes | text side of a step | a class | peak memory | a class |']
+        lines += ['', '| classes | text side of a step | per class | peak memory | per class |']
         lines += ['|---|---|---|---|---|']
         for row in report['classes']:
             number, seconds, peak = row['classes'], row['seconds'], row['peak_mib']

@@ -27,7 +27,7 @@ DEFAULT = tuple(case for case in CASES if case != 'compiled step')
 
 
 def benchmark_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/benchmark.py``."""
+    """Return the arguments of ``tools/benchmark.py``."""
     parser = argparse.ArgumentParser(
         description='Speed and memory of the real-size model beside a plain implementation of the '
         'same.'
@@ -74,7 +74,7 @@ def run_benchmark(args: argparse.Namespace) -> None:
 
 
 def pretrain_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/pretrain_tiny.py``."""
+    """Return the arguments of ``tools/pretrain_tiny.py``."""
     parser = argparse.ArgumentParser(
         description='Train the tiny ViCLIP that ships with the project, on the plain domain of the '
         'Shapes world.'

@@ -59,7 +59,7 @@ def _cpu_seconds() -> float:
 
 
 def measure(rounds: int, videos: int = 4) -> dict[str, dict[str, float]]:
-    """CPU milliseconds a clip of 8 frames, and ratios to the decoder alone reading the same frames.
+    """CPU milliseconds per clip of 8 frames, and ratios to the decoder alone on the same frames.
 
     CPU time of this process and of its decoding process: other work on the machine is not counted.
     """
@@ -161,7 +161,7 @@ def table(
     rows: dict[str, dict[str, float]],
     title: str = 'input of a clip, 8 of 250 frames of 340x256',
 ) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     unit = next(iter(next(iter(rows.values()))))
     lines = [f'| {title} | {unit} | ratio |', '|---|---|---|']
     lines += [f'| {name} | {row[unit]:.3g} | {row["ratio"]:.2f} |' for name, row in rows.items()]

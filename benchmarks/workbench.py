@@ -123,7 +123,7 @@ class Workbench:
             self.plain.video_adapters = adapters
 
     def padded_texts(self) -> TextState:
-        """The prompts as a padded batch, cut to the longest."""
+        """Return the prompts as a padded batch, cut to the longest."""
         text = self.model.backbone.foundation.text
         ends = self.tokens.argmax(-1)
         tokens = self.tokens[:, : int(ends.max()) + 1]
@@ -133,7 +133,7 @@ class Workbench:
     # ------------------------------------------------------------------ what is compared
 
     def training_step(self) -> Sides:
-        self.model.encode_classes()  # the frozen text path, once a run
+        self.model.encode_classes()  # the frozen text path, once per run
         cached = self.model.backbone.video_state(self.video)
         return {
             'plain': lambda: self.step(self.plain_loss),
@@ -178,7 +178,7 @@ class Workbench:
         }
 
     def clips(self) -> Sides:
-        """The video tower on 1, 2, ... clips, up to the batch."""
+        """Return the forward pass of the video tower on 1, 2, 4, ... clips, up to the batch."""
         encode = self.model.backbone.encode_video
         sides: Sides = {}
         number = 1
@@ -219,7 +219,7 @@ class Workbench:
 
 
 def class_names(number: int) -> list[str]:
-    """The first Kinetics-400 class names; above 400, numbered copies of them."""
+    """Return the first Kinetics-400 class names; above 400, numbered copies of them."""
     names = read_labels('kinetics400')
     if number <= len(names):
         return names[:number]

@@ -1,6 +1,6 @@
 """Base-to-novel on the Shapes world: MSTA + L_CC on the tiny ViCLIP that ships with the project.
 
-Needs nothing downloaded: 16 shots a class of 24 base classes, on 2 CPU cores in about two minutes.
+Needs no download: 16 shots per class of 24 base classes, about two minutes on 2 CPU cores.
 
     tools/data/make_shapes.py
     tools/train.py configs/msta_tiny_shapes.py

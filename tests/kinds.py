@@ -27,7 +27,7 @@ def encode(
     flags: int = 0,
     **options: object,
 ) -> Path:
-    """Write a moving square at ``rate`` frames a second, or at ``times`` in 1/1000 s."""
+    """Write a moving square at ``rate`` frames per second, or at ``times`` in 1/1000 s."""
     frames = moving_square(num_frames, *size)
     return write_frames(path, frames, codec, rate, gop, options, pix_fmt, container, times, flags)
 

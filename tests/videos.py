@@ -27,7 +27,7 @@ def moving_square(
 
 
 def write_mp4(path: Path, num_frames: int = 24, width: int = 64, height: int = 48, seed: int = 0):
-    """An MPEG-4 file at 10 frames a second through OpenCV, as users without PyAV would write."""
+    """An MPEG-4 file at 10 frames per second through OpenCV, as users without PyAV would write."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10.0, (width, height))
     if not writer.isOpened():
         raise RuntimeError(f'OpenCV cannot write {path}')

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say what is installed, what is wrong with it, and what mends it: tools/doctor.py [CONFIG ...]"""
+"""Say what is installed, what is wrong with it, and how to fix it: tools/doctor.py [CONFIG ...]"""
 
 import sys
 from pathlib import Path

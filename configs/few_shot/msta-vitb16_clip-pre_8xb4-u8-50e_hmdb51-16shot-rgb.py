@@ -1,4 +1,4 @@
-"""Few-shot on HMDB-51: MSTA on CLIP-B/16; 16 shots a class, seed 1.
+"""Few-shot on HMDB-51: MSTA on CLIP-B/16; 16 shots per class, seed 1.
 
 Nothing is published for this model.
 8 GPUs x 4 videos, float32. Training and testing, also with other shots and data sets:

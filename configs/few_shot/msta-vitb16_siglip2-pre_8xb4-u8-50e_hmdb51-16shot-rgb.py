@@ -1,4 +1,4 @@
-"""Few-shot on HMDB-51: MSTA on SigLIP 2 B/16; 16 shots a class, seed 1.
+"""Few-shot on HMDB-51: MSTA on SigLIP 2 B/16; 16 shots per class, seed 1.
 
 Nothing is published for this model.
 8 GPUs x 4 videos, float32. Needs data/foundation/siglip2-base-patch16-224, see docs/foundations.md.

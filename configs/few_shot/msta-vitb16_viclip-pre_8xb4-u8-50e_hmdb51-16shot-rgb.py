@@ -1,4 +1,4 @@
-"""Few-shot on HMDB-51: MSTA on ViCLIP-B/16; 16 shots a class, seed 1.
+"""Few-shot on HMDB-51: MSTA on ViCLIP-B/16; 16 shots per class, seed 1.
 
 Claims 70.4 top-1 (training logs, best epoch).
 8 GPUs x 4 videos, float32. Training and testing, also with other shots and data sets:

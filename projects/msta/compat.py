@@ -10,7 +10,7 @@ Four sections:
 - Reading configs: :func:`quote_config_paths`, called where one is read.
 
 Importing this module patches nothing. :func:`in_force` lists what was applied in this process.
-Faults that a subclass or a hook can mend are mended where they belong: ``engine`` (checkpoints,
+Faults that a subclass or a hook can fix are fixed where they belong: ``engine`` (checkpoints,
 bfloat16 on a CPU) and ``datasets`` (transforms).
 """
 

@@ -30,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text as it is: line ends, and bytes of file names that are no UTF-8."""
+    """Write UTF-8 text as it is: line ends, and bytes of file names that are not UTF-8."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode('utf-8', 'surrogateescape'))
 

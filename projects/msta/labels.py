@@ -15,7 +15,7 @@ DEFAULT_TEMPLATE = 'a video of {}.'
 
 _ID_ROW = re.compile(r'\s*"?\d+"?\s*,')
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
-# Half of a pair that stands for one character: what bytes that are no UTF-8 become in arguments.
+# Half of a pair that stands for one character: what bytes that are not UTF-8 become in arguments.
 _SURROGATE = re.compile(r'[\ud800-\udfff]')
 _MOST_DIGITS = 9
 _MOST_OF_PATH = 300
@@ -35,7 +35,7 @@ def read_labels(source: str | Path | Sequence[str], humanize: bool = False) -> l
 
     Args:
         source: the names themselves; the name of a shipped list (see ``shipped_labels``); or the
-            path of a UTF-8 file with either one name a line, or ``id,name`` rows (a header row is
+            path of a UTF-8 file with either one name per line, or ``id,name`` rows (a header row is
             optional, ids are 0..K-1 in any order).
         humanize: turn identifiers into words, see ``humanize_label``.
 
@@ -79,7 +79,7 @@ def resolve_labels(source: str | Path) -> Path:
     what = f'{said} is a folder, no' if folder else 'no'
     name = '' if folder else f' {said}{did_you_mean(text, shipped_labels())}'
     raise LabelError(
-        f'{what} label file{name}: give the path of a file with one class name a line, or one of '
+        f'{what} label file{name}: give the path of a file with one class name per line, or one of '
         f'the shipped lists: {", ".join(shipped_labels())}'
     )
 

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 
 def similar(name: object, valid: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
-    """The most similar of the valid names, whatever their case, the nearest first."""
+    """Return the most similar of the valid names, whatever their case, the nearest first."""
     folded = {text.casefold(): text for text in sorted(valid)}
     found = difflib.get_close_matches(str(name)[:200].casefold(), folded, most, cutoff)
     return [folded[text] for text in found]
 
 
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The most similar of the valid names, whatever its case; None where none is near."""
+    """Return the most similar of the valid names, whatever its case; None where none is near."""
     return next(iter(similar(name, valid, 1, cutoff)), None)
 
 

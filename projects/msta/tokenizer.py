@@ -53,7 +53,7 @@ def count_tokens(text: str) -> int:
 
 
 def tokenize(texts: Sequence[str], context_length: int = 77) -> list[list[int]]:
-    """Return one row of ``context_length`` ids a text: start, ids, end, then zeros.
+    """Return one row of ``context_length`` ids per text: start, ids, end, then zeros.
 
     A longer text is cut and its row ends in the end-of-text id.
 

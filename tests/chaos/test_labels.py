@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[bytes | None, int | str]] = {
     'a folder': (None, 'is a folder, no label file'),
 }
 SOME = ('BOM and CRLF, ids', 'emoji', '1 class', '10 kB names', 'UTF-16', 'duplicates', 'a folder')
-SEEN = 'the names; or a line with file, line and how to mend it, status 2'
+SEEN = 'the names; or a line with file, line and how to fix it, status 2'
 
 
 def write(folder: Path, kind: str) -> Path:

@@ -131,8 +131,8 @@ def compare_sides(name, model, addresses, rounds=ROUNDS):
     reader.close()
     rate = {side: len(addresses) / min(values) for side, values in seconds.items()}
     print(
-        f'{name}: {rate["files"]:.1f} videos a second from files, the model {rate["model"]:.1f} on '
-        f'frames in memory ({rate["files"] / rate["model"]:.0%}), readers alone '
+        f'{name}: {rate["files"]:.1f} videos per second from files, the model {rate["model"]:.1f} '
+        f'on frames in memory ({rate["files"] / rate["model"]:.0%}), readers alone '
         f'{rate["reading"]:.1f} ({rate["files"] / rate["reading"]:.0%})',
         flush=True,
     )
@@ -170,7 +170,7 @@ def measure_ray(folder, given):
         out, clock = folder / name.replace(' ', ''), Clock()
         done = label_collection(listed, out, **common, **side, progress=clock)
         assert not done.errors
-        print(f'{name}: {clock.rate():.1f} videos a second', flush=True)
+        print(f'{name}: {clock.rate():.1f} videos per second', flush=True)
     ray.shutdown()
 
 

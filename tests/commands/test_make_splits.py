@@ -160,7 +160,7 @@ def test_classes_without_videos_are_said_and_left_out(tmp_path):
     done = run('from_folder.py', 'own', '--out', 'lists', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "class 'empty': its folder is empty" in done.stderr
-    assert "class 'jump': its 2 files (a.txt, b.txt) are no videos" in done.stderr
+    assert "class 'jump': its 2 files (a.txt, b.txt) are not videos" in done.stderr
     assert read_labels(tmp_path / 'lists' / 'labels.txt') == ['run', 'walk']
     assert len(read_annotations(tmp_path / 'lists' / 'val.txt', ['run', 'walk'])) == 2
 
@@ -211,7 +211,7 @@ def test_published_list_reads_and_is_checked(tmp_path):
     with pytest.raises(ValueError, match='1 videos are listed twice'):
         read_published(tmp_path, 'base2novel/hmdb/base_train_seed2')
     path.write_text(path.read_text().replace('v_3_0.avi 3\n', ''))
-    with pytest.raises(ValueError, match='14 to 16 videos a class, expected 16'):
+    with pytest.raises(ValueError, match='14 to 16 videos per class, expected 16'):
         read_published(tmp_path, 'base2novel/hmdb/base_train_seed2')
 
 

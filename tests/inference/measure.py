@@ -122,7 +122,7 @@ def measure_throughput(folder, given):
 
 
 def write_long(path, seconds):
-    """A 320x240 video of the given length, five frames a second, written frame by frame."""
+    """A 320x240 video of the given length, five frames per second, written frame by frame."""
     codec = cv2.VideoWriter.fourcc(*'mp4v')
     writer = cv2.VideoWriter(str(path), codec, float(HOUR_FPS), (320, 240))
     ground = np.random.default_rng(0).integers(0, 160, (240, 320, 3), dtype=np.uint8)

@@ -77,7 +77,7 @@ def test_a_setting_changes_a_preset(build):
 
 def test_a_misspelt_setting_is_named(build):
     foundation = {'type': 'ViCLIP', 'arch': ARCH, 'activatoin': 'gelu'}
-    with pytest.raises(FoundationError, match=r"'activatoin' is none.*activation"):
+    with pytest.raises(FoundationError, match=r"'activatoin' is not a key.*activation"):
         build(backbone={'foundation': foundation})
 
 

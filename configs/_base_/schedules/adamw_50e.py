@@ -16,5 +16,5 @@ param_scheduler = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_begin=1, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-# Scales the rate with the number of videos a step, when asked for by --auto-scale-lr.
+# Scales the rate with the number of videos per step, when asked for by --auto-scale-lr.
 auto_scale_lr = dict(enable=False, base_batch_size=32)

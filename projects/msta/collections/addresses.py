@@ -47,14 +47,14 @@ def check_protocol(address: str) -> None:
 
 
 def absolute(address: str, root: Path) -> str:
-    """The address that a list means: relative paths start at ``root``."""
+    """Return the address that a list means: relative paths start at ``root``."""
     if protocol_of(address) == LOCAL:
         return str(root / address.removeprefix(LOCAL + _MARK))
     return address
 
 
 def open_address(address: str) -> IO[bytes]:
-    """A file's bytes, wherever it is."""
+    """Open a file for reading bytes, wherever it is."""
     check_protocol(address)
     return cast('IO[bytes]', fsspec.open(address, 'rb').open())
 
@@ -72,7 +72,7 @@ def local_file(address: str) -> Iterator[str]:
     check_protocol(address)
     filesystem: Any
     filesystem, path = fsspec.core.url_to_fs(address)
-    # Readers go by the suffix, and what stands behind it in an address is no part of it.
+    # Readers go by the suffix, and what stands behind it in an address is not part of it.
     suffix = PurePosixPath(path.partition('?')[0]).suffix
     with tempfile.NamedTemporaryFile(prefix='msta-', suffix=suffix) as copy:
         with filesystem.open(path, 'rb') as source:

@@ -46,7 +46,7 @@ def score_embeddings(
     model: Mapping[str, Any] | None = None,
     topk: int = 5,
 ) -> Summary:
-    """Answer the rows of a collection anew, with the labels of ``model``, without its videos.
+    """Answer the rows of a collection again, with the labels of ``model``, without its videos.
 
     The new folder has a shard for each of the old one, without embeddings, and is resumed like any
     collection. A row of several views is answered by their mean embedding.
@@ -115,7 +115,7 @@ def find_clips(
     model: Mapping[str, Any] | None = None,
     top: int = 20,
 ) -> list[Match]:
-    """The clips of a collection nearest to each sentence, best first.
+    """Return the clips of a collection nearest to each sentence, best first.
 
     Sentences are embedded as they are, without a template.
 
@@ -177,7 +177,7 @@ def _stream(
         answered = column.is_valid().to_numpy(zero_copy_only=False)
         if answered.any():
             values = column.flatten().to_numpy().reshape(-1, column.type.list_size)
-            # Of length 1 but for the rounding of float16, which moves it by some 1e-5.
+            # Of length 1 up to the rounding of float16, which moves it by some 1e-5.
             embeddings = torch.tensor(values).to(device).float()
         else:
             embeddings = torch.empty(0, column.type.list_size, device=device)

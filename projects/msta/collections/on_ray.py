@@ -121,7 +121,7 @@ def run_on_ray(
 def count_recognizers(
     resources: Mapping[str, float], recognizers: int | None, num_gpus: float
 ) -> int:
-    """How many actors a cluster of these resources gets.
+    """Return how many actors a cluster of these resources gets.
 
     Raises:
         CollectionError: it cannot hold them beside a reader, and Ray would wait without an end.
@@ -168,7 +168,7 @@ _readers: dict[str, Reader] = {}
 
 
 def _read(batch: dict[str, np.ndarray], reading: Reading, cwd: str) -> Iterator[dict[str, Any]]:
-    """A job -> its parts, one by one."""
+    """The parts of a job, one by one."""
     _enter(cwd)
     key = repr(reading)
     if key not in _readers:

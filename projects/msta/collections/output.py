@@ -34,7 +34,7 @@ class Output:
         return self.folder / f'shard-{shard:08d}.parquet'
 
     def errors_in(self, shard: int) -> int | None:
-        """How many rows of a finished shard have an error; None if it is not finished.
+        """Return how many rows of a finished shard have an error; None if it is not finished.
 
         Raises:
             CollectionError: a file in its place that this collection did not write.
@@ -153,7 +153,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def shards_of(folder: Path) -> list[Path]:
-    """The finished shards of a folder, in order."""
+    """Return the finished shards of a folder, in order."""
     found = sorted(folder.glob('shard-*.parquet'))
     if not found:
         raise CollectionError(f'{folder} has no finished shard')

@@ -62,7 +62,7 @@ class Recognizer:
         }
 
     def recognise(self, part: Part) -> Answer:
-        """The rows of a part, one per clip."""
+        """Recognise a part: return its rows, one per clip."""
         clips = part.clips
         inputs = [None if c.inputs is None else torch.from_numpy(c.inputs) for c in clips]
         answered = np.array([tensor is not None for tensor in inputs], dtype=bool)

@@ -1,4 +1,4 @@
-"""What a shard holds: its columns, and answers as Arrow arrays. No torch but for sorting.
+"""What a shard holds: its columns, and answers as Arrow arrays. Torch only for sorting.
 
 Shapes: N rows, n of them with an answer, K classes, D joint width.
 """

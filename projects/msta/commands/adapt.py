@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--balanced', action=argparse.BooleanOptionalAction, help='show rare classes more often'
     )
     add('--workers', type=int, default=2, help='decoding processes (%(default)s)')
-    add('--overwrite', action='store_true', help='start anew in a folder made from other videos')
+    add('--overwrite', action='store_true', help='start over in a folder made from other videos')
     add_debug(parser)
     return parser
 

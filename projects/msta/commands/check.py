@@ -48,7 +48,7 @@ def _positive(text: str) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/data/check.py``."""
+    """Return the arguments of ``tools/data/check.py``."""
     parser = argparse.ArgumentParser(
         description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""tools/collection.py: label and embed the videos of a list, and score embeddings anew."""
+"""tools/collection.py: label and embed the videos of a list, and score embeddings again."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     """Run a command's action; return the exit status.
 
     The action imports what is slow itself, so that an import that fails or is interrupted ends in
-    one line too. Its own status is what it returns, 0 if that is None. What a user can mend is
+    one line too. Its own status is what it returns, 0 if that is None. What a user can fix is
     printed as ``error: ...`` with status 2. Anything else is a fault of the program and keeps its
     stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
     """

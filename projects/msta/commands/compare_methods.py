@@ -30,7 +30,7 @@ are settings on top of the protocol's config: projects/msta/protocols/methods.py
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/compare_methods.py``."""
+    """Return the arguments of ``tools/compare_methods.py``."""
     parser = argparse.ArgumentParser(
         description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -18,7 +18,7 @@ NEXT_STEPS = """what to run next:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/demo.py``."""
+    """Return the arguments of ``tools/demo.py``."""
     parser = argparse.ArgumentParser(
         description='The main job on the Shapes world: render, train MSTA, test it beside the '
         'frozen model.'

@@ -79,7 +79,7 @@ def make_examples(folder: Path, count: int = 4) -> tuple[list[str], list[str]]:
 
 
 def build_page(inferencer: MSTAInferencer, limits: Limits, examples: list[list[str]]) -> Any:
-    """The page as Gradio blocks; ``examples`` are pairs of a video and labels."""
+    """Return the page as Gradio blocks; ``examples`` are pairs of a video and labels."""
     from ..inference.page import AppError, answer, preview
 
     gr = import_gradio()

@@ -1,4 +1,4 @@
-"""``tools/doctor.py``: what is installed, what is wrong with it, and the command that mends it.
+"""``tools/doctor.py``: what is installed, what is wrong with it, and the command that fixes it.
 
 Uses nothing but the standard library until it tries out the packages it reports on, so that it
 also runs where the installation is broken.
@@ -45,9 +45,9 @@ class Finding:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/doctor.py``."""
+    """Return the arguments of ``tools/doctor.py``."""
     parser = argparse.ArgumentParser(
-        description='Say what is installed, what is wrong with it, and the command that mends it. '
+        description='Say what is installed, what is wrong with it, and the command that fixes it. '
         'The exit status is 1 if something is broken.'
     )
     parser.add_argument(
@@ -227,7 +227,7 @@ def _examine(path: Path, used: str) -> Finding:
     if path.is_dir() or path.suffix == '.safetensors' or zipfile.is_zipfile(path):
         size = '' if path.is_dir() else f', {path.stat().st_size / 2**20:.0f} MiB'
         return Finding('ok', f'{_shown(path)}{size}{used}')
-    # Files from before PyTorch 1.6 are no archives, and begin with a pickle's first byte.
+    # Files from before PyTorch 1.6 are not archives, and begin with a pickle's first byte.
     with path.open('rb') as file:
         if file.read(1) == b'\x80':
             return Finding('ok', f'{_shown(path)}, an old format{used}')

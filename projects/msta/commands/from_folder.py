@@ -19,7 +19,7 @@ already (videos/train/juggling/001.mp4, videos/val/...) stay as they are.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/data/from_folder.py``."""
+    """Return the arguments of ``tools/data/from_folder.py``."""
     parser = argparse.ArgumentParser(
         description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -169,7 +169,7 @@ def follow(inferencer: MSTAInferencer, name: str, options: dict[str, Any]) -> in
 
 
 def output(out: str | None, items: Sequence[Any], form: Any) -> int:
-    """A table on a terminal, JSON in a pipe; with ``out`` that file and a table."""
+    """Write a table to a terminal, JSON to a pipe; with ``out`` that file and a table."""
     from ..inference.results import write_text
 
     if out is not None:

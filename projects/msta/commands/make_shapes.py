@@ -12,7 +12,7 @@ from .common import add_debug, run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/data/make_shapes.py``."""
+    """Return the arguments of ``tools/data/make_shapes.py``."""
     parser = argparse.ArgumentParser(
         description='Render the Shapes world: mp4 videos of moving shapes, with lists, labels and '
         'descriptions.'
@@ -20,11 +20,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--out', type=Path, default=ROOT / 'data' / 'shapes', help='output folder')
     parser.add_argument('--seed', type=int, default=0, help='seed of every random choice')
     parser.add_argument(
-        '--train-per-class', type=int, default=32, help='target videos a class to draw shots from'
+        '--train-per-class', type=int, default=32, help='target videos per class to draw shots from'
     )
-    parser.add_argument('--test-per-class', type=int, default=16, help='test videos a class')
+    parser.add_argument('--test-per-class', type=int, default=16, help='test videos per class')
     parser.add_argument('--workers', type=int, default=2, help='processes that render')
-    parser.add_argument('--force', action='store_true', help='render everything anew')
+    parser.add_argument('--force', action='store_true', help='render everything again')
     add_debug(parser)
     return parser
 

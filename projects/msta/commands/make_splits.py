@@ -35,7 +35,7 @@ how they were made. The same arguments give the same files. See docs/data.md.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/data/make_splits.py``."""
+    """Return the arguments of ``tools/data/make_splits.py``."""
     parser = argparse.ArgumentParser(
         description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -86,7 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     command = add('zero-shot', 'test lists of some classes: a random half, or of those not seen')
     command.add_argument('--test', required=True, help='test list')
     command.add_argument('--seen', help='class list trained on; its classes are left out')
-    command.add_argument('--classes', type=int, help='classes a split (default: half, or all new)')
+    command.add_argument(
+        '--classes', type=int, help='classes per split (default: half, or all new)'
+    )
     command.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
     command = add('published', "check ViFi-CLIP's lists, or write them for your folders", out=False)
     command.add_argument('root', type=Path, help='the folder with datasets_splits/ and labels/')

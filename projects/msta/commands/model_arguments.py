@@ -35,7 +35,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, device: bool = True) ->
 
 
 def model_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments as keywords of ``open_model`` and ``MSTAInferencer``."""
+    """Return the arguments as keywords of ``open_model`` and ``MSTAInferencer``."""
     return {
         'config': args.config,
         'checkpoint': args.checkpoint,

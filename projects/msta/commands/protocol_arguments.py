@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--port', type=int, default=29500, help='first port of the launcher (%(default)s)')
     add('--amp', action='store_true', help='train in mixed precision')
     add('--work-dir', type=Path, help='folder of runs and reports (work_dirs/protocols)')
-    add('--overwrite', action='store_true', help='train anew what was made from something else')
+    add('--overwrite', action='store_true', help='train again what was made from something else')
     add('--dry-run', action='store_true', help='check everything, say what would be done, and stop')
     add_cfg_options(parser)
     add_debug(parser)
@@ -78,7 +78,7 @@ class AddMethod(argparse.Action):
 
 
 def make_request(args: argparse.Namespace) -> Request:
-    """The ``Request`` that the arguments ask for.
+    """Return the ``Request`` that the arguments ask for.
 
     Raises:
         ProtocolError: They do not go together.

@@ -27,7 +27,7 @@ report.md and plots, beside the published numbers. What each protocol is: docs/p
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/run_protocol.py``."""
+    """Return the arguments of ``tools/run_protocol.py``."""
     parser = argparse.ArgumentParser(
         description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -9,7 +9,7 @@ from .common import add_common_arguments, run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/test.py``."""
+    """Return the arguments of ``tools/test.py``."""
     parser = argparse.ArgumentParser(description='Test a model.')
     parser.add_argument('config', help='config file, or the name of one in configs/')
     parser.add_argument(

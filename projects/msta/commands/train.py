@@ -9,7 +9,7 @@ from .common import add_common_arguments, run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The arguments of ``tools/train.py``."""
+    """Return the arguments of ``tools/train.py``."""
     parser = argparse.ArgumentParser(description='Train a model.')
     parser.add_argument('config', help='config file, or the name of one in configs/')
     parser.add_argument(

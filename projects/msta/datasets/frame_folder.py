@@ -1,4 +1,4 @@
-"""A folder of images as a video: one file per picture, in the order of their numbers."""
+"""A folder of images as a video: one file per frame, in the order of their numbers."""
 
 from __future__ import annotations
 

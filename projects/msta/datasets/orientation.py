@@ -34,7 +34,7 @@ def turned_by(frame: av.VideoFrame) -> Turn:
 
 
 def turn(picture: np.ndarray, by: Turn) -> np.ndarray:
-    """A picture (H, W, 3), turned; a view of it."""
+    """Return a picture (H, W, 3), turned; a view of it."""
     if by.transpose:
         picture = picture.swapaxes(0, 1)
     return picture[:: -1 if by.flip_rows else 1, :: -1 if by.flip_columns else 1]

@@ -12,7 +12,7 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
-    """The state now."""
+    """Return the state now."""
     return {
         'python': random.getstate(),
         'numpy': np.random.get_state(),  # noqa: NPY002 - the transforms draw from the global state

@@ -15,7 +15,7 @@ class SegmentSampleFrames(SampleFrames):
     has frames, and its model reads them as one clip. Here they are one clip for what follows, too.
     Frames differ by at most two from ``UniformSample``, which the configs of this project use.
 
-    ViFi-CLIP tests several views as so many random samples in training mode: ``num_clips`` above 1.
+    With ``num_clips`` above 1 each view is a random sample as in training, as ViFi-CLIP tests.
     Scores then depend on the seed.
 
     Args:

@@ -13,7 +13,7 @@ _KEPT_BYTES = 64 << 20
 
 
 def make_block() -> int:
-    """A file descriptor of an empty block, to hand to a process that is started."""
+    """Return a file descriptor of an empty block, to hand to a process that is started."""
     if hasattr(os, 'memfd_create'):
         return os.memfd_create('msta-pictures')
     with tempfile.TemporaryFile() as file:  # no name is left of it
@@ -28,7 +28,7 @@ class SharedBlock:
         self._map: mmap.mmap | None = None
 
     def array(self, shape: Sequence[int], dtype: str) -> np.ndarray:
-        """An array in the block, whose content is what either side has last put there."""
+        """Return an array in the block, whose content is what either side has last put there."""
         count = int(np.prod(shape))
         size = count * np.dtype(dtype).itemsize
         if size == 0:

@@ -103,7 +103,7 @@ class ClipColorJitter(ColorJitter):
 
     Differs from upstream in three ways: the hue shift is computed in int16 (upstream overflows on
     numpy 2) and as a fraction of the full colour circle, as torchvision does; the order of the four
-    changes is drawn anew for each clip, not once a run; several clips have a draw each.
+    changes is drawn again for each clip, not once per run; each of several clips has its own draw.
 
     Args:
         p: how often a clip is changed.
@@ -111,7 +111,7 @@ class ClipColorJitter(ColorJitter):
         contrast: the same for contrast.
         saturation: the same for saturation.
         hue: largest shift of the hue, as a fraction of the colour circle.
-        per_frame: draw the changes anew for each frame of a clip, as the code that MSTA descends
+        per_frame: draw the changes again for each frame of a clip, as the code that MSTA descends
             from does (ViFi-CLIP, ``datasets/pipeline.py``, ``ColorJitter``: only ``p`` is drawn
             once for all frames). An option for comparisons with it: colours then flicker.
     """

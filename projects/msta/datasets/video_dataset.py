@@ -51,7 +51,7 @@ class MSTAVideoDataset(VideoDataset):
     distributed run has its own, so `max_failed` bounds what one process meets.
 
     Args:
-        ann_file: text list, CSV, or '' for a folder a class under ``data_prefix['video']``; see
+        ann_file: text list, CSV, or '' for one folder per class under ``data_prefix['video']``; see
             :func:`~.annotations.read_annotations`.
         pipeline: transforms, the first of them ``MSTAVideoInit``.
         data_prefix: the folder that paths are relative to.

@@ -82,13 +82,13 @@ class VideoFile:
 
     def _open(self) -> None:
         try:
-            # The prefix: a colon in a name is no protocol.
+            # The prefix: a colon in a name is not a protocol.
             container = av.open(f'file:{self._path}', metadata_errors='replace')
         except (av.error.FFmpegError, ValueError) as error:
             raise UnreadableError('unreadable') from error
         try:
             if _NOT_VIDEOS & set(container.format.name.split(',')):
-                raise UnreadableError('unreadable', f'{container.format.name} is no video file')
+                raise UnreadableError('unreadable', f'{container.format.name} is not a video file')
             videos = list(container.streams.video)
             if not videos:
                 raise UnreadableError('no_video')

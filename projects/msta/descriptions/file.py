@@ -89,7 +89,7 @@ def load_file(path: str | Path) -> Descriptions:
     if isinstance(form, str) and form.startswith(_FORMATS) and form != FORMAT:
         raise DescriptionError(
             f'{path} was written by another version of this program (form {form}, here {FORMAT}): '
-            'read it with that one, or generate it anew with tools/gen_descriptions.py'
+            'read it with that one, or generate it again with tools/gen_descriptions.py'
         )
     if not isinstance(data, dict) or form != FORMAT:
         raise DescriptionError(f'{path} is not a description file: its "format" is not {FORMAT!r}')

@@ -189,7 +189,7 @@ def _with_room(demands: Sequence[Demand]) -> list[Demand]:
 
 
 def standing(task: Task, rows: Sequence[Row]) -> Standing:
-    """Judge the stored answers to a task anew; the first that passes counts."""
+    """Judge the stored answers to a task again; the first that passes counts."""
     reasons: list[str] = []
     for count, row in enumerate(rows, 1):
         sentences, reasons = _judged(row.content, row.finish_reason, task.demand)

@@ -131,7 +131,7 @@ def build_correction(
     lines = '\n'.join(f'- {reason}' for reason in reasons)
     return [
         *messages,
-        # Some endpoints refuse an empty turn of the assistant; a long ramble is no help either.
+        # Some endpoints refuse an empty turn of the assistant; a long ramble does not help either.
         {'role': 'assistant', 'content': answer[:4000] or '(no answer)'},
         {'role': 'user', 'content': CORRECTION.format(reasons=lines, num=num)},
     ]

@@ -91,7 +91,7 @@ def reason(error: openai.APIStatusError) -> str:
 
 
 def is_without_credit(body: Any) -> bool:
-    """Whether an error's body, or its text, says that the account has no credit left."""
+    """Return whether an error's body, or its text, says that the account has no credit left."""
     if isinstance(body, str):
         try:
             body = json.loads(body)
@@ -102,12 +102,12 @@ def is_without_credit(body: Any) -> bool:
 
 
 def is_content_refusal(error: openai.APIStatusError) -> bool:
-    """Whether a content filter refused the prompt."""
+    """Return whether a content filter refused the prompt."""
     return 'content' in f'{error.code}'
 
 
 def is_bad_model(error: openai.APIStatusError) -> bool:
-    """Whether the endpoint does not have the model."""
+    """Return whether the endpoint does not have the model."""
     return f'{error.code}' in ('model_not_found', 'invalid_model') or (
         error.status_code in (400, 422) and error.param == 'model'
     )

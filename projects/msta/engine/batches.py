@@ -111,7 +111,7 @@ class SeededBatches(Sampler):
         self.start, self.expected = start, expected
 
     def order(self, count: int) -> int:
-        """A number that stands for the indices in the epoch's first ``count`` batches."""
+        """Return a number that stands for the indices in the epoch's first ``count`` batches."""
         return self._orders[count - 1] if count else 0
 
     def __iter__(self) -> Iterator[list[Sample]]:

@@ -2,7 +2,7 @@
 
 MMEngine puts objects of its own into a checkpoint, which ``torch.load`` refuses to make from an
 untrusted file (``weights_only=True``, its default; open-mmlab/mmengine#1655), writes files in
-place, and removes the previous one first. The hooks here mend all three; the one reader of local
+place, and removes the previous one first. The hooks here fix all three; the one reader of local
 files that MMEngine is given is a patch of it, in ``compat.py``.
 """
 

@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 
 
 def settings_of(runner: Runner) -> Settings:
-    """The settings that the config gives, to be compared with what a checkpoint restores."""
+    """Return the settings that the config gives, to be compared with what a checkpoint restores."""
     return Settings(
         [{k: copy.copy(v) for k, v in g.items() if k != 'params'} for g in _groups(runner)],
         [copy.deepcopy(schedule.state_dict()) for schedule in _schedules(runner)],
@@ -52,7 +52,7 @@ def check_optimizer(runner: Runner, checkpoint: dict[str, Any]) -> None:
         raise ScheduleError(
             'the checkpoint was written with another kind of optimizer, its state has no '
             f'{", ".join(sorted(lacking))}: training cannot continue with this one. Keep '
-            'optim_wrapper.optimizer.type, or start anew from its weights: --cfg-options '
+            'optim_wrapper.optimizer.type, or start over from its weights: --cfg-options '
             'load_from=FILE'
         )
 
@@ -112,7 +112,7 @@ def _schedules(runner: Runner) -> list[_ParamScheduler]:
 
 
 def flatten(schedules: Any) -> list[_ParamScheduler]:
-    """The schedules of one optimizer, or of several by name, as one list."""
+    """Return the schedules of one optimizer, or of several by name, as one list."""
     each = schedules.values() if isinstance(schedules, dict) else [schedules]
     return [schedule for several in each for schedule in several]
 

@@ -17,7 +17,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from ..spelling import did_you_mean
 from .resuming import check_optimizer, continue_with, flatten, settings_of
 
-# Below this many steps an epoch, the recipes' warm-up and rate hardly train anything.
+# Below this many steps per epoch, the recipes' warm-up and rate hardly train anything.
 _FEW_STEPS = 5
 
 
@@ -124,7 +124,7 @@ class MSTARunner(Runner):
             evaluator = self.build_evaluator(sections)
             evaluator.process([sample | {'pred_label': torch.tensor([0])}])
             return list(evaluator.evaluate(1))
-        except Exception as error:  # of a metric that wants more: its names cannot be told
+        except Exception as error:  # of a metric that needs more: its names cannot be known
             self.logger.debug(f'the metrics of val_evaluator are not known yet: {error!r}')
             return []
 

@@ -119,7 +119,7 @@ class MSTAMetric(BaseMetric):
             values['top1_decoded'] = float((place[~failed] == 0).mean())
         if expected > len(results):
             values['missing'] = expected - len(results)
-        # As in the accuracies, scores that are not finite are no answer: argmax would pick NaN.
+        # As in the accuracies, scores that are not finite are not an answer: argmax would pick NaN.
         answered = ~failed & np.isfinite(scores).all(1)
         predicted = np.where(answered, scores.argmax(1), -1)
         self._report(values, results, names, predicted, labels, failed)

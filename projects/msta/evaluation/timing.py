@@ -67,6 +67,6 @@ def _synchronize(device: torch.device) -> None:
 
 
 def resident_mib(field: str) -> float:
-    """A size in MiB from the kernel's account of this process (Linux)."""
+    """Return a size in MiB from the kernel's account of this process (Linux)."""
     lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
     return next(int(x.split()[1]) for x in lines if x.startswith(f'{field}:')) / 2**10

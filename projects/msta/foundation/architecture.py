@@ -53,7 +53,7 @@ class Architecture:
     ``kind`` is ``'ViCLIP'`` (joint space-time attention over all patches of a clip, one CLS a clip)
     or an image tower on each frame: ``'CLIP'``, ``'PerceptionEncoder'``, ``'SigLIP'``.
     ``num_frames`` is the length of ViCLIP's temporal embedding; for the others it only says how
-    many frames a clip usually has.
+    many frames per clip usually has.
 
     ``pooling``: what a tower's embedding is read from: the row of the class token, or all rows
     through attention by a learned probe of ``pool_heads`` heads (None: the tower's);

@@ -93,7 +93,7 @@ def _read(path: Path) -> Config | None:
 
 
 def hugging_face_facts(config: Config, path: Path) -> dict[str, Any]:
-    """The fields of an architecture in the ``config.json`` of a ``CLIPModel``."""
+    """Return the fields of an architecture in the ``config.json`` of a ``CLIPModel``."""
     kind = config.get('model_type')
     if kind == 'siglip':
         return _siglip_facts(config, path)

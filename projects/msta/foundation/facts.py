@@ -62,7 +62,7 @@ class Source(NamedTuple):
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values of a fact are one, numbers but for their rounding."""
+    """Return whether two values of a fact are one, numbers up to rounding."""
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     if float in (type(a), type(b)) and {type(a), type(b)} <= {int, float}:

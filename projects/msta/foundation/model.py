@@ -104,7 +104,7 @@ class VideoLanguageModel(nn.Module):
 
 
 def build_foundation(cfg: dict[str, Any]) -> VideoLanguageModel:
-    """A model with random weights from ``dict(type='ViCLIP', arch='b16')``.
+    """Return a model with random weights from ``dict(type='ViCLIP', arch='b16')``.
 
     ``arch`` is a preset's name or a dict of :class:`Architecture` fields; other keys change fields.
     """

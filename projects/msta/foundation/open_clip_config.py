@@ -51,7 +51,7 @@ _POOLING = {'tok': 'cls'}
 
 
 def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
-    """The fields of an architecture in an OpenCLIP config: model and preprocessing.
+    """Return the fields of an architecture in an OpenCLIP config: model and preprocessing.
 
     Raises:
         FoundationError: it says what is not computed here.

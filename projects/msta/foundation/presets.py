@@ -119,7 +119,7 @@ PRESETS |= _siblings(
 
 
 def resolve_architecture(kind: str, arch: str | dict[str, Any], **changes: Any) -> Architecture:
-    """The architecture that a config names (``'b16'``) or spells out (a dict of fields).
+    """Return the architecture that a config names (``'b16'``) or spells out (a dict of fields).
 
     ``changes``: fields that differ from it; ``activation`` is for both towers unless
     ``text_activation`` is there too, and so is ``norm_eps``.

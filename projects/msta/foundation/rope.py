@@ -17,7 +17,7 @@ Rotary = tuple[Tensor, Tensor]
 def rotary_positions(
     height: int, width: int, head_channels: int, class_token: bool, device: torch.device
 ) -> Rotary:
-    """The angles of a ``height x width`` grid, row by row, behind those of a class token.
+    """Return the angles of a ``height x width`` grid, row by row, behind those of a class token.
 
     With a class token the grid counts from 1 and the class token stands at 0, where nothing turns;
     without one the grid counts from 0.

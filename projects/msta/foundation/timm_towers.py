@@ -23,7 +23,7 @@ _TANH = ('vit_so400m_patch16_siglip', 'vit_giantopt_patch16_siglip')
 
 
 def tower_of_timm(name: str) -> dict[str, Any] | None:
-    """The image tower's fields; None for a tower that is not computed here."""
+    """Return the image tower's fields; None for a tower that is not computed here."""
     if name in _PERCEPTION:
         arch = PRESETS['PerceptionEncoder', _PERCEPTION[name]]
         fields = ('width', 'layers', 'heads', 'mlp_ratio', 'image_size', 'patch_size',

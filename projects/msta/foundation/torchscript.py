@@ -92,7 +92,7 @@ def _collect(node: Any, prefix: str, out: dict[str, Tensor]) -> None:
 
 
 def is_torchscript(names: Sequence[str]) -> bool:
-    """Whether an archive with these entries is TorchScript."""
+    """Return whether an archive with these entries is TorchScript."""
     return any(name.endswith('/constants.pkl') for name in names)
 
 

@@ -1,6 +1,6 @@
 """The video tower: embeddings around the block stack.
 
-Shapes: B clips, T frames, H x W pixels, n patches a frame, W channels, L tokens, D joint width.
+Shapes: B clips, T frames, H x W pixels, n patches per frame, W channels, L tokens, D joint width.
 """
 
 from __future__ import annotations

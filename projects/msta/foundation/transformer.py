@@ -24,12 +24,12 @@ from .rope import Rotary, rotary_positions, rotate
 class TokenLayout:
     """How the token axis of a stack is to be read.
 
-    ``kind``: ``'text'``; ``'joint'``, a clip a row: CLS, then patches position-major (index
-    ``1 + n * frames + t``); ``'frames'``, a frame a row (``B * frames`` rows): CLS, then patches.
+    ``kind``: ``'text'``; ``'joint'``, one clip per row: CLS, then patches position-major (index
+    ``1 + n * frames + t``); ``'frames'``, one frame per row (``B * frames`` rows): CLS, patches.
     ``class_token``: whether there is a CLS; without one, patches alone.
     ``causal``: of texts, whether a token sees only those before it.
     ``pooled``: the tensors hold only the row that the embedding is read from (CLS, end-of-text).
-    ``packing``: the texts lie in one row (see :class:`Packing`), not a text a row.
+    ``packing``: the texts lie in one row (see :class:`Packing`), not one text per row.
     ``neighbours``: whether a frame attends to the ones before and after it too.
     ``rotary``: angles by which queries and keys turn; the stack adds them for its blocks.
     """

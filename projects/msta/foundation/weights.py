@@ -227,7 +227,7 @@ def _preset_facts(kind: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, A
 
 
 def mark_of(state: Mapping[str, Tensor]) -> str:
-    """A hash of one small tensor, that tells a trained model from all others."""
+    """Return a hash of one small tensor, that tells a trained model from all others."""
     weight = state['text.ln_final.weight'].detach().float().cpu().contiguous()
     return hashlib.blake2b(weight.numpy().data, digest_size=8).hexdigest()
 

@@ -122,7 +122,7 @@ class VideoWriter:
 
 
 def h264_encoder() -> str | None:
-    """The name of a software encoder for H.264, or None."""
+    """Return the name of a software encoder for H.264, or None."""
     try:
         import av
     except ImportError:

@@ -54,7 +54,7 @@ def average_adapters(
     weights: Sequence[float] | None = None,
     zero_shot: float = 0.0,
 ) -> dict[str, Tensor]:
-    """The weighted mean of several files' adapters, as a state dict.
+    """Return the weighted mean of several files' adapters, as a state dict.
 
     It carries their labels and prompts where all have the same.
 

@@ -18,7 +18,7 @@ _SHOWN = 8
 
 
 def metrics_of(checkpoint: Checkpoint) -> dict[str, float]:
-    """The last value of each validation metric that training logged."""
+    """Return the last value of each validation metric that training logged."""
     hub = checkpoint.extras.get('message_hub')
     scalars = hub.get('log_scalars', {}) if isinstance(hub, Mapping) else {}
     found = {}
@@ -30,7 +30,7 @@ def metrics_of(checkpoint: Checkpoint) -> dict[str, float]:
 
 
 def foundation_info(checkpoint: Checkpoint) -> WeightInfo | None:
-    """The published weights that the adapters seem to stand on."""
+    """Return the published weights that the adapters seem to stand on."""
     given = checkpoint.facts.foundation
     for info in KNOWN_WEIGHTS.values():
         if (info.kind, info.arch) == (given.get('type'), given.get('arch')):
@@ -106,7 +106,7 @@ def save_state(
 
 
 def card(checkpoint: Checkpoint, licence: str, name: str) -> str:
-    """A model card in Markdown, with the front matter that model hubs read."""
+    """Return a model card in Markdown, with the front matter that model hubs read."""
     info, facts = foundation_info(checkpoint), checkpoint.facts
     source = (
         f'{info.note} ({info.file}), from {info.source}; licence: {info.licence}'

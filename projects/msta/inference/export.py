@@ -152,7 +152,7 @@ def resize_rule(pipeline: Sequence[Mapping[str, Any]], size: int) -> dict[str, A
 
 
 def num_views(pipeline: Sequence[Mapping[str, Any]]) -> int:
-    """How many clips of a video a test pipeline makes."""
+    """Return how many clips of a video a test pipeline makes."""
     clips = 1
     for step in pipeline:
         if step['type'] == 'UniformSample' or step.get('clip_len', 1) > 1:

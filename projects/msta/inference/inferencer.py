@@ -26,7 +26,7 @@ from .sources import iter_sources
 class MSTAInferencer:
     """Recognises any list of classes in any video, with the test pipeline of its model.
 
-    Shapes: V views a video, T frames, K classes, N texts, D joint width.
+    Shapes: V views per video, T frames, K classes, N texts, D joint width.
 
     Args:
         config: a config, its file, a preset (``'msta_vitb16_k400'``), or a foundation's weights.

@@ -107,7 +107,7 @@ class VideoLoader:
         return np.asarray(results['frame_inds']).reshape(-1)
 
     def finish(self, frames: np.ndarray, num_frames: int, fps: float) -> Tensor:
-        """The pipeline on a video of which only the frames of :meth:`sample` are at hand."""
+        """Run the pipeline on a video of which only the frames of :meth:`sample` are at hand."""
         results = self._begin(num_frames, fps)
         for step in self.steps[1 : self._decode_step]:
             results = step(results)

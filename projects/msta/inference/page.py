@@ -94,7 +94,7 @@ def parse_labels(text: str, limits: Limits) -> list[str]:
 
 
 def check_video(path: str, limits: Limits) -> float:
-    """The length of a video in seconds, within the limits."""
+    """Return the length of a video in seconds, within the limits."""
     size = Path(path).stat().st_size / 1e6
     if size > limits.megabytes:
         raise AppError(f'{size:.0f} MB are too much: at most {limits.megabytes} MB here.')
@@ -145,7 +145,7 @@ def _sheet(frames: list[np.ndarray]) -> np.ndarray:
 
 
 def preview(video: str | None) -> np.ndarray | None:
-    """The first frame of an upload, or None where there is none to show."""
+    """Return the first frame of an upload, or None where there is none to show."""
     if not video:
         return None
     try:

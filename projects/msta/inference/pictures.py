@@ -42,7 +42,7 @@ def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: 
 
 
 def heat(frame: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A frame ``(H, W, 3)`` darkened and coloured by weights ``(h, w)`` between 0 and 1."""
+    """Return a frame ``(H, W, 3)`` darkened and coloured by weights ``(h, w)`` between 0 and 1."""
     size = (frame.shape[1], frame.shape[0])
     large = cv2.resize(weights.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
     levels = (np.clip(large, 0, 1) * 255).astype(np.uint8)

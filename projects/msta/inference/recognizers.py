@@ -52,7 +52,7 @@ def open_model(
     templates: str | Sequence[str] | None = None,
     need_labels: bool = True,
 ) -> tuple[MSTARecognizer, list[dict[str, Any]]]:
-    """The recognizer that a user means, in evaluation mode, and its test pipeline.
+    """Return the recognizer that a user means, in evaluation mode, and its test pipeline.
 
     What is not given is taken from the config, else from the checkpoint.
 
@@ -119,7 +119,7 @@ def resolve_config(
     trained: Checkpoint | None = None,
     foundation: str | Path | None = None,
 ) -> Config:
-    """The config that a user means; the arguments are those of :func:`open_model`."""
+    """Return the config that a user means; the arguments are those of :func:`open_model`."""
     if isinstance(config, (Config, Mapping)):
         cfg = Config(config._cfg_dict.to_dict() if isinstance(config, Config) else dict(config))
     elif config is not None and _is_config(str(config)):
@@ -143,13 +143,13 @@ def _is_config(name: str) -> bool:
 
 
 def zero_shot_config(weights: str | Path) -> Config:
-    """A config of the frozen foundation in a file or folder, seen in one central view."""
+    """Return a config of the frozen foundation in a file or folder, seen in one central view."""
     arch = load_foundation(weights).arch
     return make_config(arch, str(weights), None)
 
 
 def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> Config:
-    """The config of the model that a checkpoint's adapters were trained beside."""
+    """Return the config of the model that a checkpoint's adapters were trained beside."""
     facts, recipe = trained.facts, trained.recipe
     kind, arch = facts.foundation['type'], facts.foundation['arch']
     architecture = resolve_architecture(kind, arch)
@@ -222,7 +222,7 @@ def make_config(
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for; by default a GPU where there is one."""
+    """Return the device asked for; by default a GPU where there is one."""
     if device is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:

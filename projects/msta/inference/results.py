@@ -73,7 +73,7 @@ class VideoResult:
 
 
 def printable(text: str) -> str:
-    """A name on one line of a terminal: control characters and broken UTF-8 are escaped."""
+    """Return a name on one line of a terminal: control characters and broken UTF-8 are escaped."""
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 

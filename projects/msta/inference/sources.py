@@ -48,8 +48,8 @@ def iter_sources(videos: Any) -> Iterator[Source]:
     """Paths, folders, globs, arrays, and lists or iterators of them -> sources, lazily.
 
     Folders are searched to any depth, in sorted order, for files with a video's suffix. A path that
-    leads nowhere, or an array that is no video, becomes a source with an error: it takes its place
-    in the results and stops nothing.
+    leads nowhere, or an array that is not a video, becomes a source with an error: it takes its
+    place in the results and stops nothing.
     """
     numbers = iter(range(1 << 62))
     yield from _iter(videos, numbers)

@@ -25,7 +25,7 @@ class StreamError(RuntimeError):
 class FrameStream:
     """Frames in order, converted only where they are asked for.
 
-    ``fps`` is frames a second, ``total`` the number of frames (0 where it is unknown), ``live``
+    ``fps`` is frames per second, ``total`` the number of frames (0 where it is unknown), ``live``
     whether there is no end to wait for. ``times`` are when frames are shown, in seconds since the
     first, where each has a time stamp; otherwise they follow each other at ``fps``.
     """
@@ -46,7 +46,7 @@ class FrameStream:
         raise NotImplementedError
 
     def frame(self) -> np.ndarray:
-        """The current frame ``(H, W, 3)``, uint8 RGB."""
+        """Return the current frame ``(H, W, 3)``, uint8 RGB."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class IteratorStream(FrameStream):
 
     def __init__(self, frames: Iterable[Any], fps: float = ARRAY_FPS) -> None:
         if fps <= 0:
-            raise ValueError(f'fps={fps} must be a positive number of frames a second')
+            raise ValueError(f'fps={fps} must be a positive number of frames per second')
         total = len(frames) if isinstance(frames, Sized) else 0
         super().__init__('frames', fps, total, total == 0)
         self._frames: Iterator[Any] = iter(frames)
@@ -183,5 +183,5 @@ def open_stream(source: Any, fps: float | None = None) -> FrameStream:
 
 
 def is_live(text: str) -> bool:
-    """Whether a word of a command line means a camera (``0``) or an address, not a file."""
+    """Return whether a word of a command line means a camera (``0``) or an address, not a file."""
     return '://' in text or (text.isdigit() and not Path(text).exists())

@@ -112,7 +112,7 @@ def _may_hold_adapters(path: Path) -> bool:
 
 
 def read_facts(extra: Tensor, origin: str | Path) -> Facts:
-    """The facts in a backbone's extra state."""
+    """Return the facts in a backbone's extra state."""
     try:
         facts = json.loads(bytes(extra.tolist()))
         foundation = {'type': facts['foundation']['type'], 'arch': facts['foundation']['arch']}

@@ -134,7 +134,7 @@ class ClassEncoder:
         return chosen.value
 
     def states(self) -> list[list[TextState]]:
-        """The prompts of each template up to the first block that training changes."""
+        """Return the prompts of each template up to the first block that training changes."""
         chosen, made_on = self.current, (self._device, self._backbone.fingerprint)
         if chosen.states is None or chosen.states_made_on != made_on:
             with torch.inference_mode(False):
@@ -167,7 +167,7 @@ class ClassEncoder:
         return self._backbone.encode_text_frozen(self.tokenize(texts).to(self._device))
 
     def mean_embedding(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """The texts of each class -> their mean by the frozen text tower, ``(K, D)``.
+        """Return the mean embedding of each class's texts by the frozen text tower, ``(K, D)``.
 
         As in CLIP's prompt ensembles each text's embedding is normalised before the mean.
         """

@@ -69,7 +69,8 @@ class MSTABackbone(BaseModule):
         unknown = sorted(set(self.foundation_cfg) - {'type', 'arch', *OPEN_FACTS})
         if unknown or not {'type', 'arch'} <= set(self.foundation_cfg):
             keys = ['type', 'arch', 'checkpoint', 'token_embedding', *OPEN_FACTS]
-            near = f'{unknown[0]!r} is none{did_you_mean(unknown[0], keys)}; ' if unknown else ''
+            hint = did_you_mean(unknown[0], keys) if unknown else ''
+            near = f'{unknown[0]!r} is not a key{hint}; ' if unknown else ''
             raise FoundationError(
                 f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), '
                 f'and what the file does not say: {", ".join(OPEN_FACTS)}'

@@ -23,7 +23,8 @@ from .recipe import Recipe
 class MSTARecognizer(BaseRecognizer):
     """Recognises any list of classes by comparing a video with their names.
 
-    Shapes: B videos, V views a video, T frames, K classes, N descriptions a class, D joint width.
+    Shapes: B videos, V views per video, T frames, K classes, N descriptions per class, D joint
+    width.
 
     Args:
         backbone: a :class:`MSTABackbone` config.
@@ -145,7 +146,7 @@ class MSTARecognizer(BaseRecognizer):
     # ------------------------------------------------------------------ what a checkpoint carries
 
     def get_extra_state(self) -> Tensor:
-        """The labels, templates and views that the model was trained for."""
+        """Return the labels, templates and views that the model was trained for."""
         head, chosen = self.cls_head, self.classes
         recipe = Recipe(
             labels=self.labels,

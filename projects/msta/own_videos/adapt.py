@@ -80,7 +80,7 @@ def adapt(
             tokens that a text may have.
         settings: choices of the recipe that the user makes; see :func:`.recipe.choose`.
         workers: processes that decode.
-        overwrite: start anew where ``out`` was made from other videos or settings.
+        overwrite: start over where ``out`` was made from other videos or settings.
         command: what the report shows as its origin.
         say: called with each line of progress.
 

@@ -38,7 +38,7 @@ def join_earlier(before: Path, new: Collection) -> Collection:
     if gone:
         raise AnnotationError(
             f'{before}: {len(gone)} of its {len(known)} videos are gone, such as {gone[0]}: put '
-            'them back, or adapt anew without --start'
+            'them back, or adapt again without --start'
         )
     root = Path(os.path.commonpath([new.root, *(Path(path).parent for path in known)]))
     clips = [

@@ -53,14 +53,14 @@ class Choice:
 
 
 def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict[str, Choice]:
-    """The recipe: setting -> choice, in the order in which they are told.
+    """Return the recipe: setting -> choice, in the order in which they are told.
 
     Args:
         situation: see there.
         given: what the user decided: it is taken as it is.
 
     Raises:
-        ValueError: ``given`` names a setting that there is not.
+        ValueError: ``given`` names an unknown setting.
     """
     s = situation
     choices: dict[str, Choice] = {}
@@ -157,7 +157,7 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
 
 
 def tell(choices: dict[str, Choice]) -> list[str]:
-    """The choices as lines: setting, value, reason."""
+    """Return the choices as lines: setting, value, reason."""
     width = max(len(name) for name in choices)
     return [f'{name:<{width}}  {words(c.value)}  ({c.reason})' for name, c in choices.items()]
 

@@ -35,11 +35,11 @@ class State:
                 other = [key for key in plain if data['asked'].get(key) != plain[key]]
                 data['done'].get('')
             except (ValueError, KeyError, AttributeError) as error:
-                raise AdaptError(f'{path} is damaged: start anew with --overwrite') from error
+                raise AdaptError(f'{path} is damaged: start over with --overwrite') from error
             if other:
                 raise AdaptError(
                     f'{path.parent} was made with other settings ({", ".join(other)}): name '
-                    'another --out, or start anew with --overwrite'
+                    'another --out, or start over with --overwrite'
                 )
             return cls(path, data)
         state = cls(path, {'asked': plain, 'done': {}})
@@ -47,7 +47,7 @@ class State:
         return state
 
     def get(self, step: str) -> Any:
-        """The result of a step; None if it is not done."""
+        """Return the result of a step; None if it is not done."""
         return self._data['done'].get(step)
 
     def set(self, step: str, value: Any) -> None:
@@ -60,6 +60,6 @@ class State:
 
 
 def digest(value: Any) -> str:
-    """A short hash of plain data."""
+    """Return a short hash of plain data."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()

@@ -51,7 +51,7 @@ class Comparison:
         return make_validation(self.request, self.base, listed)
 
     def search_plan(self, validation: Validation) -> Plan:
-        """The first run of a search."""
+        """Return the first run of a search."""
         return make_plan(self.request, [validation.cell])
 
     def search(
@@ -89,7 +89,7 @@ class Comparison:
         }
 
     def plan(self) -> Plan:
-        """All runs of all methods."""
+        """Return all runs of all methods."""
         return merge_plans(list(self._plans().values()), self.folder)
 
     def run(

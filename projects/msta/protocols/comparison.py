@@ -25,11 +25,11 @@ class Entry:
     given_rate: float
 
     def rate(self, factor: float = 1.0) -> float:
-        """The learning rate at ``factor`` times the method's start."""
+        """Return the learning rate at ``factor`` times the method's start."""
         return float(f'{self.given_rate * self.method.rate * factor:.4g}')
 
     def request(self, request: Request, rate: float) -> Request:
-        """The same request for this method at a learning rate."""
+        """Return the same request for this method at a learning rate."""
         options = {**request.cfg_options, **self.options}
         # Left out where it changes nothing: a run of the protocol alone is then taken as it is.
         if rate != self.given_rate:
@@ -38,7 +38,7 @@ class Entry:
 
 
 def make_entries(request: Request, plan: Plan, methods: Mapping[str, Method]) -> list[Entry]:
-    """The trained ones of ``methods`` on a plan's config.
+    """Return the trained ones of ``methods`` on a plan's config.
 
     Raises:
         ProtocolError: the config's adapter is not MSTA's.
@@ -54,14 +54,14 @@ def make_entries(request: Request, plan: Plan, methods: Mapping[str, Method]) ->
 
 
 def method_plan(base: Plan, request: Request) -> Plan:
-    """A method's plan, beside the frozen model as the protocol's own config has it."""
+    """Return a method's plan, beside the frozen model as the protocol's own config has it."""
     plan = make_plan(request, [run.cell for run in base.runs])
     runs = [replace(run, frozen=own.frozen) for run, own in zip(plan.runs, base.runs, strict=True)]
     return replace(plan, runs=tuple(runs))
 
 
 def merge_plans(plans: Sequence[Plan], folder: Path, frozen: bool = True) -> Plan:
-    """All runs of several plans as one, each folder once; logs go to ``folder``."""
+    """Return all runs of several plans as one, each folder once; logs go to ``folder``."""
     runs = {run.folder: run for plan in plans for run in plan.runs}
     kept = [run if frozen else replace(run, frozen=()) for run in runs.values()]
     return replace(plans[0], runs=tuple(kept), report_dir=folder)

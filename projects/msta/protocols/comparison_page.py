@@ -10,7 +10,7 @@ from .report import SELECTION, summary_cell, table
 
 
 def to_page(comparison: Mapping[str, Any], command: str) -> str:
-    """The page: the table, the search of rates, each method's settings."""
+    """Return the page: the table, the search of rates, each method's settings."""
     rows = comparison['methods']
     lines = [
         f'# {comparison["protocol"]}: {comparison["dataset"]}, methods compared',

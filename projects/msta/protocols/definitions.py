@@ -4,7 +4,7 @@
 protocol   trained on                                     tested on, each within its own classes
 ========== ============================================== =====================================
 zero_shot  all videos of Kinetics-400                     three splits of another data set
-few_shot   2, 4, 8 or 16 videos a class                   the first official test split
+few_shot   2, 4, 8 or 16 videos per class                 the first official test split
 base2novel 16 (or K) videos of each base class            base classes; novel classes
 supervised all training videos                            the validation videos
 ========== ============================================== =====================================
@@ -80,7 +80,7 @@ def cells(
     shots: tuple[int, ...] = (),
     published: bool = False,
 ) -> list[Cell]:
-    """The trainings of a protocol, in the order of the report.
+    """Return the trainings of a protocol, in the order of the report.
 
     Args:
         protocol: one of ``PROTOCOLS``.
@@ -175,7 +175,7 @@ def lists_to_train(
 
 
 def list_to_draw_from(dataset: str) -> Lists | None:
-    """The list that shots are drawn from, of all classes; None where it is not known."""
+    """Return the list that shots are drawn from, of all classes; None where it is not known."""
     return {
         'shapes': Lists('target_train.txt', 'labels.txt'),
         'hmdb51': Lists('train1.txt', 'hmdb51'),

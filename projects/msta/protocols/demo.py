@@ -146,7 +146,7 @@ class Demo:
         self.bar = bar or _tqdm_bar
 
     def run(self, seeds: Sequence[int] = (1,)) -> DemoResult:
-        """Render, test the frozen model, train and test a model a seed."""
+        """Render, test the frozen model, train and test one model per seed."""
         self.render()
         self.say('testing the frozen model')
         result = DemoResult({half: self.test(half) for half in HALVES})
@@ -235,7 +235,7 @@ def _tqdm_bar(title: str) -> Any:
 
 
 def report(result: DemoResult) -> list[str]:
-    """The table that compares trained and frozen model, as lines."""
+    """Return the table that compares trained and frozen model, as lines."""
 
     def row(name: str, scores: dict[str, Scores]) -> str:
         values = [scores[half].top1 for half in HALVES] + [both_halves(scores)]

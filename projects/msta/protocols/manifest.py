@@ -29,7 +29,7 @@ _PACKAGES = (
     'av',
     'decord',
 )
-# Where things lie and how fast they are read is no part of a recipe.
+# Where things lie and how fast they are read is not part of a recipe.
 _PLACES = frozenset(
     [
         'ann_file',
@@ -82,7 +82,7 @@ def evaluation_identity(cfg: Config, checkpoint: Path | None) -> dict[str, Any]:
 
 
 def class_names(cfg: Config) -> list[str]:
-    """The class names that a config's model would have."""
+    """Return the class names that a config's model would have."""
     return read_labels(cfg.model.labels, cfg.model.get('humanize', False))
 
 
@@ -107,13 +107,13 @@ def package_versions() -> dict[str, str]:
 
 
 def digest_of(value: Any) -> str:
-    """A short hash of a plain value or a config."""
+    """Return a short hash of a plain value or a config."""
     text = json.dumps(_plain(value), sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digest_of_file(path: str | Path) -> str:
-    """A short hash of a file's bytes."""
+    """Return a short hash of a file's bytes."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'no file {path}')
@@ -128,7 +128,7 @@ def _digest_of_bytes(path: str, _mtime: int, _size: int) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object that was written whole; None without one."""
+    """Return a JSON object that was written whole; None without one."""
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError):
@@ -157,7 +157,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     ]
     raise ProtocolError(
         f'{folder} holds a run made from something else ({"; ".join(differ)}). Use another '
-        '--work-dir to keep both, or --overwrite to train it anew'
+        '--work-dir to keep both, or --overwrite to train it again'
     )
 
 

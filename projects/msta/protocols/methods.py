@@ -79,7 +79,7 @@ METHODS: dict[str, Method] = {
 def choose_methods(
     names: Sequence[str] | None, added: Mapping[str, Options] | None
 ) -> dict[str, Method]:
-    """The methods asked for, in their order; ``added`` are a user's own, options by name.
+    """Return the methods asked for, in their order; ``added`` are a user's own, options by name.
 
     Raises:
         ProtocolError: an unknown or repeated name, or nothing to train.
@@ -101,7 +101,7 @@ def choose_methods(
 
 
 def options_of(method: Method, cfg: Config) -> Options:
-    """A method's options on a config.
+    """Return a method's options on a config.
 
     Raises:
         ProtocolError: the config's adapter is not MSTA's.

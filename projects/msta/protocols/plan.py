@@ -246,7 +246,7 @@ def _use_lists(request: Request, cfg: Config, loader: Any, lists: Lists) -> None
 
 
 def labels_of(request: Request, lists: Lists, folder: Path) -> str | None:
-    """The class list of a list of videos; None: the config's.
+    """Return the class list of a list of videos; None: the config's.
 
     A protocol that halves or draws classes names a file, which the halves come with. Elsewhere
     it is what the user names, then the ``labels.txt`` of a data folder that the user names, and

@@ -35,7 +35,7 @@ def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
 
 
 def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
-    """A figure and its panels side by side: axes, or an array of them."""
+    """Return a figure and its panels side by side: axes, or an array of them."""
     # A figure of its own, without pyplot: no display, no state shared between threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -133,7 +133,7 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
 
 
 def side_by_side(share: np.ndarray) -> list[int]:
-    """An order ``(K,)`` in which classes that are confused are neighbours.
+    """Return an order ``(K,)`` in which classes that are confused are neighbours.
 
     It begins with the two that are confused most, and goes on with what is confused most with the
     last one.

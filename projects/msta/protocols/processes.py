@@ -113,7 +113,7 @@ class Processes:
 def in_process(task: Callable[..., None]) -> None:
     """Do what a process of ``Processes`` is for: a task, its arguments from a JSON file.
 
-    What a user can mend is printed as ``error: ...``, as the tools do, with exit status 2.
+    What a user can fix is printed as ``error: ...``, as the tools do, with exit status 2.
     """
     os.environ.setdefault('LOCAL_RANK', '0')
     try:

@@ -56,7 +56,7 @@ class Recipe:
         return self.file.name + (f' with {", ".join(changes)}' if changes else '')
 
     def read(self) -> Config:
-        """The config, with everything exchanged."""
+        """Return the config, with everything exchanged."""
         cfg = read_config(self.file)
         if self.dataset is not None:
             _use_dataset(cfg, read_config(BASES / 'datasets' / f'{self.dataset}.py'))
@@ -82,7 +82,7 @@ def _use_dataset(cfg: Config, other: Config) -> None:
 def find_recipes(
     protocol: str, dataset: str, model: str, shots: int | None = None
 ) -> tuple[Recipe, Recipe]:
-    """The recipes to train and to test with; the same but for zero-shot from Kinetics-400.
+    """The recipes to train and to test with; the same except for zero-shot from Kinetics-400.
 
     Raises:
         ProtocolError: There is none for this protocol, data set and model.

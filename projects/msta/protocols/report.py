@@ -141,7 +141,7 @@ def _summary(values: Sequence[float]) -> dict[str, Any]:
 
 
 def to_markdown(report: Mapping[str, Any], command: str) -> str:
-    """The report as a page."""
+    """Return the report as a page."""
     columns = list(dict.fromkeys(c for row in report['rows'] for c in row['values']))
     lines = [
         f'# {report["protocol"]}: {report["dataset"]}',
@@ -206,7 +206,7 @@ def summary_cell(summary: Mapping[str, Any] | None) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table."""
+    """Return the lines of a Markdown table."""
     ruler = ['---', *['---:'] * (len(header) - 1)]
     return [f'| {" | ".join(cells)} |' for cells in (header, ruler, *rows)]
 

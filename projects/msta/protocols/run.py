@@ -40,7 +40,7 @@ def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 295
     Args:
         plan: what to do.
         jobs: runs side by side, each of the request's number of processes.
-        overwrite: train anew what was made from something else, instead of refusing.
+        overwrite: train again what was made from something else, instead of refusing.
         port: first port of the launcher.
 
     Raises:

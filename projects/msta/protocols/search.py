@@ -37,7 +37,7 @@ def factor(step: int) -> float:
 
 
 def best_step(scores: Mapping[int, float]) -> int:
-    """The step of the highest score, the lowest of equals."""
+    """Return the step of the highest score, the lowest of equals."""
     return max(scores, key=lambda step: (scores[step], -step))
 
 
@@ -118,7 +118,7 @@ def search(
         request: what each is trained by.
         validation: what rates are chosen on.
         run: trains and tests plans; raises ProtocolError when some of it failed.
-        most: rates tried a method.
+        most: rates tried per method.
 
     Raises:
         ProtocolError: no rate of a method could be trained.

@@ -97,7 +97,7 @@ def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -
 
 
 def pipeline_of(cfg: Config) -> list[dict[str, Any]]:
-    """The pipeline that ``tools/test.py`` runs.
+    """Return the pipeline that ``tools/test.py`` runs.
 
     Raises:
         ConfigError: If the config has none.

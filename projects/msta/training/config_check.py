@@ -49,7 +49,7 @@ Found = Iterator[str]
 
 
 def check_settings(cfg: Config) -> None:
-    """Refuse a top-level name that is a setting but for a slip of the finger.
+    """Reject a top-level name that is likely a misspelt setting.
 
     Other names stay: a config may have variables of its own.
 

@@ -20,7 +20,7 @@ def option_values(
 ) -> dict[str, Any]:
     """Options by path, each text read against the value that it replaces; the rest as it is.
 
-    Where the config has text, a value is text as given, but for ``None`` and lists in brackets.
+    Where the config has text, a value is text as given, except for ``None`` and lists in brackets.
     Elsewhere what is written as a number, ``True``, ``False``, ``None``, a quoted text, a list
     (``[a, b]``), a tuple or a dict is one, and anything else is text. Where the config has a list
     of its own, ``a,b`` is a list too.

@@ -89,7 +89,7 @@ def describe(failures: Mapping[int, Any]) -> tuple[str, int]:
     code, process = failures[rank].exitcode, f'rank {rank} (process {failures[rank].pid})'
     if code < 0:
         name = signal.Signals(-code).name
-        hint = ', often for lack of memory' if -code == signal.SIGKILL else ''
+        hint = ', often because memory ran out' if -code == signal.SIGKILL else ''
         return (
             f'error: {process} was killed by {name}{hint}; the other processes were ended. What '
             'was saved is intact: in training, --resume continues from it',

@@ -56,7 +56,7 @@ def test_counts_against_the_protocol():
     assert [p.detail for p in problems] == [
         '3 classes, the protocol has 4',
         '4 videos, the protocol has 5',
-        '1 to 2 videos a class, the protocol has 2',
+        '1 to 2 videos per class, the protocol has 2',
     ]
 
 

@@ -93,7 +93,7 @@ def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
 
 
 def unlistable(name: str) -> str:
-    """Why a name cannot stand in a list, which has a line for each; '' if it can."""
+    """Why a name cannot stand in a list, which has one line for each; '' if it can."""
     if '\n' in name or '\r' in name:
         return 'a line break in it'
     if name != name.strip():
@@ -268,6 +268,6 @@ def _check_range(
 
 
 def few(items: Sequence[str], most: int = 5) -> str:
-    """The first items, and how many more there are, for a message."""
+    """Return the first items, and how many more there are, for a message."""
     rest = f' and {len(items) - most} more' if len(items) > most else ''
     return ', '.join(items[:most]) + rest

@@ -70,7 +70,7 @@ def check_classes(
         wrong('videos', len(videos), expected.videos)
     if expected.shots is not None and set(counts.values()) != {expected.shots}:
         lowest, highest = min(counts.values()), max(counts.values())
-        wrong('videos a class', f'{lowest} to {highest}', expected.shots)
+        wrong('videos per class', f'{lowest} to {highest}', expected.shots)
     return problems
 
 

@@ -114,7 +114,7 @@ def _left_out(name: str, folders: Sequence[Path]) -> str:
     others = [file for file in files if Path(file).suffix.lower() not in VIDEO_SUFFIXES]
     why = 'its folder is empty'
     if others:
-        why = f'its {len(others)} files ({few(others, 3)}) are no videos, which end in '
+        why = f'its {len(others)} files ({few(others, 3)}) are not videos, which end in '
         why += ' '.join(sorted(VIDEO_SUFFIXES))
     elif files:
         why = 'none of its videos can stand in a list'

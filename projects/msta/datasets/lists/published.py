@@ -2,7 +2,7 @@
 
 They come with the ViFi-CLIP code (``datasets_splits/`` and ``labels/``), and are what the published
 numbers were measured on. ``PUBLISHED`` says what each list is, and a list that is read is checked
-against it: number of classes, class names, videos a class.
+against it: number of classes, class names, videos per class.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def read_published(root: str | Path, name: str) -> tuple[list[Video], list[str]]
         AnnotationError: the list is not there, or not what it should be.
     """
     if name not in PUBLISHED:
-        raise AnnotationError(f'{name!r} is no published list: choose of {", ".join(PUBLISHED)}')
+        raise AnnotationError(
+            f'{name!r} is not a published list: choose one of {", ".join(PUBLISHED)}'
+        )
     entry = PUBLISHED[name]
     names = read_labels(Path(root, 'labels', entry.labels_file))
     path = Path(root, 'datasets_splits', entry.path)
@@ -116,7 +118,7 @@ def read_published(root: str | Path, name: str) -> tuple[list[Video], list[str]]
         problems.append(f'videos of {len(counts)} classes, expected {entry.num_classes}')
     if entry.shots is not None and set(counts.values()) != {entry.shots}:
         lowest, highest = min(counts.values()), max(counts.values())
-        problems.append(f'{lowest} to {highest} videos a class, expected {entry.shots}')
+        problems.append(f'{lowest} to {highest} videos per class, expected {entry.shots}')
     repeated = len(videos) - len({video.path for video in videos})
     if repeated:
         problems.append(f'{repeated} videos are listed twice')

@@ -47,7 +47,7 @@ class ClassIndex:
 
 
 def normalise(name: str) -> str:
-    """The letters and digits of a name, in lower case."""
+    """Return the letters and digits of a name, in lower case."""
     return re.sub(r'[\W_]', '', name.lower())
 
 

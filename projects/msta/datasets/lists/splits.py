@@ -69,7 +69,7 @@ def _class(label: int, names: Sequence[str] | None) -> str:
 
 
 def restrict(videos: Iterable[Video], classes: Sequence[int]) -> list[Video]:
-    """The videos of `classes`, relabelled by the place in it."""
+    """Return the videos of `classes`, relabelled by the place in it."""
     place = {label: position for position, label in enumerate(classes)}
     return [Video(video.path, place[video.label]) for video in videos if video.label in place]
 

@@ -46,12 +46,12 @@ class Caption:
 
 
 def plain_caption(action: Action) -> Caption:
-    """The sentence that names the action and nothing else."""
+    """Return the sentence that names the action and nothing else."""
     return Caption(f'a video of {action.name}.', _states(action=_ACTIONS[action]))
 
 
 def sample_caption(scene: Scene, rng: np.random.Generator, rich: float = 0.4) -> Caption:
-    """A random caption of a scene.
+    """Return a random caption of a scene.
 
     Args:
         scene: What the video shows.

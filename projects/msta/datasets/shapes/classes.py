@@ -170,12 +170,12 @@ class Action:
         return Action(MOTIONS[self.motion].reverse, self.shape, self.other)
 
     def sentence(self, subject: str) -> str:
-        """The action with another wording of who moves, e.g. 'a small red ring'."""
+        """Return the action with another wording of who moves, e.g. 'a small red ring'."""
         return f'{subject} {MOTIONS[self.motion].phrase.format(other=f"a {self.other}")}'
 
 
 def all_actions() -> list[Action]:
-    """Every composition that can be drawn, in a fixed order."""
+    """Return every composition that can be drawn, in a fixed order."""
     actions: list[Action] = []
     for key, motion in MOTIONS.items():
         for shape in SHAPES:

@@ -30,7 +30,7 @@ _ACTION_NUMBERS = {action: number for number, action in enumerate(all_actions())
 
 
 def world_version() -> str:
-    """A hash of the code that draws and names: a folder made by other code is made anew."""
+    """Return a hash of the code that draws and names: a folder made by other code is made again."""
     digest = hashlib.blake2b(digest_size=8)
     for name in ('classes.py', 'scenes.py', 'render.py', 'contents.py'):
         digest.update((Path(__file__).parent / name).read_bytes())
@@ -118,7 +118,7 @@ def halves() -> dict[str, tuple[Action, ...]]:
 
 
 def annotation_lists(recipe: Recipe) -> dict[str, list[tuple[str, int]]]:
-    """Every annotation list of a recipe: file name -> (video path, label) rows."""
+    """Return every annotation list of a recipe: file name -> (video path, label) rows."""
     lists: dict[str, list[tuple[str, int]]] = {}
     for half, actions in halves().items():
         name = half.removeprefix('_')

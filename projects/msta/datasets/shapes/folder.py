@@ -65,7 +65,7 @@ def make_shapes(
         out: The folder, created if absent.
         recipe: What to make; the default one if None.
         workers: Processes that render.
-        force: Render everything anew.
+        force: Render everything again.
         progress: Called with (videos there, videos in all).
 
     Returns:

@@ -34,7 +34,7 @@ _BLOCK = {
 
 
 def from_timm(state: Mapping[str, Tensor]) -> StateDict:
-    """An image tower of timm with pooling by attention, and OpenCLIP's text tower.
+    """Convert an image tower of timm with pooling by attention, and OpenCLIP's text tower.
 
     Raises:
         FoundationError: the projection has a bias, which neither of the original models has.

@@ -36,7 +36,7 @@ def from_viclip(state: Mapping[str, Tensor]) -> StateDict:
 
 
 def to_viclip(state: Mapping[str, Tensor]) -> StateDict:
-    """The inverse of :func:`from_viclip`."""
+    """Return the inverse of :func:`from_viclip`."""
     table = {new: old for old, new in _VICLIP.items()}
     block_table = {new: old for old, new in BLOCK.items()}
     table = dict(sorted(table.items(), key=lambda item: -len(item[0])))
