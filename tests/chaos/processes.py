@@ -107,12 +107,14 @@ class Course:
 
     @property
     def more_files(self) -> int:
-        """By how many the open files grew, from the second quarter's fewest to the last's.
+        """By how many the open files grew, from the second quarter to the last.
 
-        The fewest: a batch on its way between processes holds some for a moment, a leak keeps them.
+        Batches on their way between processes hold some, as many as are waiting: a quarter may see
+        no moment with none waiting, or none with all. A leak raises the fewest *and* the most.
         """
         quarter = len(self.files) // 4
-        return min(self.files[-quarter:]) - min(self.files[quarter : 2 * quarter])
+        early, late = self.files[quarter : 2 * quarter], self.files[-quarter:]
+        return min(min(late) - min(early), max(late) - max(early))
 
     def __str__(self) -> str:
         return (
