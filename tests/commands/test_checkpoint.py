@@ -70,8 +70,9 @@ def test_only_what_belongs_together_is_averaged(pair, tiny, tmp_path):
     other.state_dict[EXTRA_STATE] = torch.tensor(list(changed.encode()), dtype=torch.uint8)
     save_state(other.state_dict, tmp_path / 'foreign.pth')
     foreign = read_checkpoint(tmp_path / 'foreign.pth')
+    foundation = load_foundation(tiny / 'foundation.safetensors')
     with pytest.raises(CheckpointError, match='another foundation'):
-        average_adapters([one, foreign], foundation=load_foundation(tiny / 'foundation.safetensors'))
+        average_adapters([one, foreign], foundation=foundation)
 
 
 def test_a_file_of_an_earlier_version_is_averaged_beside_its_weights(run, pair, tiny, tmp_path):

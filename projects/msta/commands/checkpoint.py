@@ -54,9 +54,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.command == 'diff':
         return print_differences(*args.files)
     elif args.command == 'merge':
-        agreed = average_files(
-            args.files, args.out, args.weights, args.zero_shot, args.foundation
-        )
+        agreed = average_files(args.files, args.out, args.weights, args.zero_shot, args.foundation)
         print(f'{args.out}: the mean of {len(args.files)} files')
         if not agreed:
             print('  without labels and prompts: the files do not have the same')
