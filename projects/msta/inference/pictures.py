@@ -190,8 +190,8 @@ def draw_map(
 
 # Without a grey, which is for all other answers.
 _COLOURS = [
-    *(f'C{n}' for n in range(10) if n != 7), '#3d405b', '#8dd3c7', '#bebada', '#fb8072', '#80b1d3', '#fdb462', '#b3de69', '#fccde5', '#005f73',
-    '#bc80bd', '#6a994e',
+    *(f'C{n}' for n in range(10) if n != 7), '#3d405b', '#8dd3c7', '#bebada', '#fb8072', '#80b1d3',
+    '#fdb462', '#b3de69', '#fccde5', '#005f73', '#bc80bd', '#6a994e',
 ]  # fmt: skip
 
 
