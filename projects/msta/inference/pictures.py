@@ -153,7 +153,8 @@ def draw_map(
     # Of stars in one place the one that is answered most is on top.
     order = [i for i in range(len(labels)) if i not in colours] + ranked[::-1]
     star_colours = [colours.get(index, '0.7') for index in order]
-    ax.scatter(*stars[order].T, c=star_colours, s=150, marker='*', edgecolors='black', zorder=3)
+    across, up = stars[order].T
+    ax.scatter(across, up, c=star_colours, s=150, marker='*', edgecolors='black', zorder=3)
     low, span = places.min(0), np.ptp(places, axis=0)
     right = (stars[:, 0] - low[0]) / span[0] > 0.6
     for rank, index in enumerate(ranked):
