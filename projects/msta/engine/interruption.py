@@ -44,9 +44,9 @@ class InterruptionHook(Hook):
 
     Training stops after the iteration at hand (where gradients are accumulated, after the next step
     of the optimizer: a checkpoint holds no gradients) and writes ``interrupted.pth`` with what the
-    next iteration depends on, random states of all processes included. Resuming from it passes over the batches of
-    the epoch that are trained already, without reading them (EpochSeedHook seeds each
-    sample for itself), and gives, bit for bit, what uninterrupted training would have. During
+    next iteration depends on, random states of all processes included. Resuming from it passes over
+    the batches of the epoch that are trained already, without reading them (EpochSeedHook seeds
+    each sample for itself), and gives, bit for bit, what uninterrupted training would have. During
     validation the epoch's own checkpoint is there already, and validation is repeated.
 
     The processes of a run agree on the last iteration by a flag exchanged over gloo while the next
