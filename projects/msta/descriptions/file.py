@@ -212,7 +212,8 @@ def warn_over_context(
         lines = [f'{name!r} ({tokens} tokens)' for name, _, tokens in long]
         warnings.warn(
             f'{describe_source(source)}: {len(long)} sentences take more than the '
-            f'{context_length} tokens of the text model, which sees only their beginning: {_join(lines)}',
+            f'{context_length} tokens of the text model, which sees only their beginning: '
+            f'{_join(lines)}',
             DescriptionWarning,
             stacklevel=3,
         )

@@ -231,7 +231,7 @@ class DescriptionTargets:
         encoder: ClassEncoder,
         number: int | None,
     ) -> None:
-        self._encoder, self._number = encoder, number
+        self._encoder, self._number, self._checked = encoder, number, False
         self._source: Source = source or ()
         self._read = self._read_for(labels) if source else None
         self._made_for: ClassList | None = None
