@@ -10,7 +10,7 @@ import gzip
 import html
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,9 +47,14 @@ def encode(text: str) -> list[int]:
     return ids
 
 
+def encode_whole(text: str) -> list[int]:
+    """Return the ids of a text with start and end tokens, of any length."""
+    return [SOT, *encode(text), EOT]
+
+
 def count_tokens(text: str) -> int:
-    """Return how many positions of the context a text takes, start and end tokens included."""
-    return len(encode(text)) + 2
+    """Return how many positions of CLIP's context a text takes, start and end tokens included."""
+    return len(encode_whole(text))
 
 
 def tokenize(texts: Sequence[str], context_length: int = 77) -> list[list[int]]:
@@ -75,18 +80,24 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> list[list[int]]:
     return rows
 
 
-def warn_of_prompts(labels: Sequence[str], prompts: Sequence[str], context_length: int) -> None:
+def warn_of_prompts(
+    labels: Sequence[str],
+    prompts: Sequence[str],
+    context_length: int,
+    encode_whole: Callable[[str], Sequence[int]] = encode_whole,
+) -> None:
     """Warn of prompts that the text model sees only in part, or as the same as another class's.
 
-    It reads lower case, and the first ``context_length`` tokens.
+    It reads lower case, and the first ``context_length`` tokens. ``encode_whole``: a text's ids of
+    any length, the end token included, by the model's tokenizer.
     """
     seen: dict[tuple[int, ...], str] = {}
     long, same = [], []
     for label, prompt in zip(labels, prompts, strict=True):
-        ids = encode(prompt)
-        if len(ids) + 2 > context_length:
-            long.append(f'{_short(label)} ({len(ids) + 2} tokens)')
-        first = seen.setdefault(tuple(ids[: context_length - 2]), label)
+        ids = encode_whole(prompt)
+        if len(ids) > context_length:
+            long.append(f'{_short(label)} ({len(ids)} tokens)')
+        first = seen.setdefault(tuple(ids[: context_length - 1]), label)
         if first != label:
             same.append(f'{_short(first)} and {_short(label)}')
     if long:

@@ -81,6 +81,7 @@ def test_texts_go_through_the_tokenizer_of_the_folder(tmp_path, version):
     assert rows[2] == [first] * (CONTEXT - 1) + [end]  # cut, and still ended
     assert rows[3] == [end] + [pad] * (CONTEXT - 1)
     assert {len(row) for row in rows} == {CONTEXT}
+    assert len(model.token_ids('a ' * 40)) == 41  # what warnings count
 
 
 @torch.no_grad()

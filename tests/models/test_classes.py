@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from projects.msta.descriptions import DescriptionError, Descriptions, write_descriptions
+from projects.msta.foundation import load_foundation
 from projects.msta.tokenizer import PromptWarning
+from tests.foundation.references import Siglip
 from tests.models.conftest import LABELS
 
 
@@ -85,6 +87,31 @@ def test_prompts_are_warned_of_once(build):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         model.set_labels(LABELS)
+
+
+def test_warnings_count_by_the_tokenizer_of_the_weights(build, tmp_path):
+    """It comes later than the labels: nothing is counted before it, and all once after."""
+    Siglip().save(tmp_path)
+    arch = vars(load_foundation(tmp_path).arch)
+    foundation = {
+        'type': 'SigLIP',
+        'arch': {name: value for name, value in arch.items() if name != 'kind'},
+        'checkpoint': str(tmp_path),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', PromptWarning)
+        model = build(
+            backbone={'foundation': foundation},
+            cls_head={'type': 'ConsistencyHead', 'alpha': 0.0},
+            # CLIP has a token for each comma, and is not the one to count.
+            labels=['swimming c' + ',' * 9, 'Swimming, c!', 'a ' * 9],
+        )
+    model.init_weights()
+    with pytest.warns(PromptWarning) as caught:
+        model.eval().encode_classes()
+    assert len(caught) == 2
+    assert '1 class names take more than the 12 tokens' in str(caught[0].message)
+    assert "and 'Swimming, c!'" in str(caught[1].message)
 
 
 def test_templates_are_averaged_in_training_too(build):

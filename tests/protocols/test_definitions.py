@@ -22,6 +22,8 @@ from projects.msta.protocols.definitions import (
 )
 from projects.msta.protocols.manifest import class_names
 from projects.msta.protocols.plan import make_plan
+from projects.msta.protocols.recipes import find_recipes
+from projects.msta.training.preprocessing import use_foundation
 
 SEEDS = (1, 2, 3)
 
@@ -195,6 +197,36 @@ def test_model_beside_a_config_is_refused(world, tmp_path, capsys):
 def test_protocol_without_configs_for_a_data_set_is_refused(capsys):
     assert run_protocol.main(['supervised', '--dataset', 'ucf101']) == 2
     assert 'kinetics400, shapes' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('model', 'weights', 'blocks', 'size'),
+    [
+        ('pe-core-b16', 'PE-Core-B16-224.pt', (8, 12), (224, 224)),
+        ('pe-core-l14', 'PE-Core-L14-336.pt', (20, 24), (336, 336)),
+        ('siglip-l16-256', 'siglip-large-patch16-256', (20, 24), (256, 256)),
+        ('clip-long-b16', 'longclip-B.pt', (8, 12), (-1, 224)),
+    ],
+)
+def test_every_preset_is_a_model(model, weights, blocks, size):
+    """Its weights, as many blocks from the top, and views that do not contradict it."""
+    for protocol, dataset in (('few_shot', 'ucf101'), ('zero_shot', 'hmdb51')):
+        cfg = find_recipes(protocol, dataset, model, 16)[1].read()
+        use_foundation(cfg)
+        backbone = cfg.model.backbone
+        assert Path(backbone.foundation.checkpoint).name == weights
+        last = blocks[1]
+        assert backbone.adapter.blocks == (blocks if protocol == 'few_shot' else (1, last))
+        steps = cfg.test_dataloader.dataset.pipeline
+        (scale,) = (step.scale for step in steps if step.type == 'Resize')
+        assert scale == size or (protocol == 'zero_shot' and scale == (-1, 256))
+
+
+def test_unknown_models_are_named(capsys):
+    arguments = ['few_shot', '--dataset', 'hmdb51', '--model', 'pe-core-b61', '--dry-run']
+    assert run_protocol.main(arguments) == 2
+    assert "no model 'pe-core-b61'" in (said := capsys.readouterr().err)
+    assert 'did you mean' in said and 'siglip-v2-so400m14' in said
 
 
 def test_arguments_are_read_without_torch_and_mmengine():

@@ -72,7 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole(8, 1000),
         default=32,
         metavar='TOKENS',
-        help="the text model's context: 77 for CLIP, 32 for ViCLIP (default: 32, which suits both)",
+        help="the text model's context in CLIP's tokens: 77 for CLIP, 32 for ViCLIP (default: 32, "
+        'which suits both)',
     )
     add(
         '--contrast',

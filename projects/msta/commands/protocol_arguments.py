@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--dataset', required=True, help='hmdb51, ucf101, ssv2, kinetics400, kinetics600, shapes')
     add(
         '--model',
-        choices=list(MODELS),
-        help='which shipped configs (viclip-b16; Shapes: viclip-tiny)',
+        help=f'which foundation: {", ".join(MODELS)}, or another preset of docs/foundations.md, as '
+        'clip-l14 (viclip-b16; Shapes: viclip-tiny)',
     )
     add('--config', type=Path, help='config to train with, in the place of the shipped one')
     add('--test-config', type=Path, help='config to test with, if another')

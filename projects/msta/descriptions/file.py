@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ _FORMATS = FORMAT.rstrip('0123456789')
 
 
 def read_descriptions(
-    source: Source, labels: Sequence[str], context_length: int | None = None
+    source: Source,
+    labels: Sequence[str],
+    context_length: int | None = None,
+    count: Callable[[str], int] = count_tokens,
 ) -> Descriptions:
     """Read descriptions and return them in the order of ``labels``.
 
@@ -40,6 +43,7 @@ def read_descriptions(
         labels: the K class names.
         context_length: the text model's context; sentences that take more tokens than that are
             reported in a ``DescriptionWarning``, as the model would see only their beginning.
+        count: a sentence's tokens, by the text model's tokenizer; CLIP's by default.
 
     Raises:
         DescriptionError: an unreadable file, missing classes, a wrong number of classes, or
@@ -50,7 +54,7 @@ def read_descriptions(
     if problems:
         raise DescriptionError(f'{describe_source(source)}: {_join(problems)}')
     if context_length is not None:
-        _warn_over_context(found, context_length, describe_source(source))
+        warn_over_context(found, context_length, source, count)
     return found
 
 
@@ -174,14 +178,16 @@ def describe_source(source: Source) -> str:
     return str(source) if isinstance(source, (str, Path)) else ' + '.join(map(str, source))
 
 
-def over_context(descriptions: Descriptions, context_length: int) -> list[tuple[str, str, int]]:
+def over_context(
+    descriptions: Descriptions, context_length: int, count: Callable[[str], int] = count_tokens
+) -> list[tuple[str, str, int]]:
     """Return (class, sentence, tokens) for each sentence longer than the context."""
     columns = zip(descriptions.names, descriptions.spatial, descriptions.temporal, strict=True)
     return [
         (name, text, tokens)
         for name, spatial, temporal in columns
         for text in [*spatial, *temporal]
-        if (tokens := count_tokens(text)) > context_length
+        if (tokens := count(text)) > context_length
     ]
 
 
@@ -194,13 +200,20 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _warn_over_context(descriptions: Descriptions, context_length: int, origin: str) -> None:
-    long = over_context(descriptions, context_length)
+def warn_over_context(
+    descriptions: Descriptions,
+    context_length: int,
+    source: Source,
+    count: Callable[[str], int] = count_tokens,
+) -> None:
+    """Warn of sentences that the text model sees in part: see :func:`read_descriptions`."""
+    long = over_context(descriptions, context_length, count)
     if long:
         lines = [f'{name!r} ({tokens} tokens)' for name, _, tokens in long]
         warnings.warn(
-            f'{origin}: {len(long)} sentences take more than the {context_length} tokens of the '
-            f'text model, which sees only their beginning: {_join(lines)}',
+            f'{describe_source(source)}: {len(long)} sentences take more than the '
+            f'{context_length} tokens of the text model, which sees only their beginning: '
+            f'{_join(lines)}',
             DescriptionWarning,
             stacklevel=3,
         )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..tokenizer import encode_whole
 from ..tokenizer import tokenize as tokenize_ids
 from .architecture import Architecture, FoundationError
 from .presets import resolve_architecture
@@ -72,6 +73,15 @@ class VideoLanguageModel(nn.Module):
                 'model.backbone.foundation.checkpoint and init_weights()'
             )
         return self.tokenizer(texts)
+
+    @property
+    def can_tokenize(self) -> bool:
+        """False where the tokenizer comes with weights that have not been read."""
+        return self.arch.tokenizer == 'clip' or self.tokenizer is not None
+
+    def token_ids(self, text: str) -> list[int]:
+        """All ids of a text, not cut, with those that begin and end it."""
+        return encode_whole(text) if self.tokenizer is None else self.tokenizer.encode_whole(text)
 
     def match_probability(self, cosine: Tensor) -> Tensor:
         """Cosines -> the probability that video and text belong together, each pair for itself.

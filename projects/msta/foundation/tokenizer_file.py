@@ -53,15 +53,15 @@ class FileTokenizer:
                 f'{path} has token ids up to {largest}, the model {arch.vocab_size} tokens: it is '
                 "another model's tokenizer"
             )
-        self._pad, end = (self._special(folder / _CONFIG, name) for name in ('pad', 'eos'))
+        self._pad, self._end = (self._special(folder / _CONFIG, n) for n in ('pad', 'eos'))
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self._length)
+        self._tokenizer.no_truncation()
         ids = self._tokenizer.encode('a').ids
         plain = self._tokenizer.encode('a', add_special_tokens=False).ids
-        if ids != [*plain, end]:
+        if ids != [*plain, self._end]:
             raise FoundationError(
                 f'{path} turns a text into {ids}, not into its tokens {plain} and the end of text '
-                f'{end}: the model was not trained on such texts'
+                f'{self._end}: the model was not trained on such texts'
             )
 
     def _special(self, config: Path, name: str) -> int:
@@ -77,10 +77,14 @@ class FileTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids ``(N, L)``, int64, L the whole context."""
-        clean = [' '.join(self._cleaned(text).split()) for text in texts]
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
-        padded = [row + [self._pad] * (self._length - len(row)) for row in rows]
+        rows = [self.encode_whole(text) for text in texts]
+        cut = [r if len(r) <= self._length else [*r[: self._length - 1], self._end] for r in rows]
+        padded = [row + [self._pad] * (self._length - len(row)) for row in cut]
         return torch.tensor(padded, dtype=torch.int64).view(len(texts), self._length)
+
+    def encode_whole(self, text: str) -> list[int]:
+        """The ids of a text, of any length, and the end of text."""
+        return self._tokenizer.encode(' '.join(self._cleaned(text).split())).ids
 
     def _cleaned(self, text: str) -> str:
         return text.lower().translate(_NO_PUNCTUATION) if self._canonical else text.lower()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..descriptions import DescriptionError, Descriptions, read_descriptions
+from ..descriptions.file import warn_over_context
 from ..foundation import TextState
 from ..labels import make_prompts
 from ..tokenizer import warn_of_prompts
@@ -32,6 +33,8 @@ class ClassList:
     prompts: list[list[str]]
     descriptions: Descriptions | None
     description_weight: float
+    source: Source | None = None
+    checked: bool = False
     states: list[list[TextState]] | None = None
     states_made_on: tuple[object, ...] = ()
     value: Tensor | None = None
@@ -88,20 +91,39 @@ class ClassEncoder:
         key = (tuple(labels), tuple(templates), str(descriptions), description_weight)
         if key not in self._lists:
             prompts = [make_prompts(labels, template) for template in templates]
-            for of_template in prompts:
-                warn_of_prompts(labels, of_template, self.context_length)
-            read = None
-            if descriptions is not None:
-                read = read_descriptions(descriptions, labels, self.context_length)
+            read = None if descriptions is None else read_descriptions(descriptions, labels)
             self._lists[key] = ClassList(
-                list(labels), list(templates), prompts, read, description_weight
+                list(labels), list(templates), prompts, read, description_weight, descriptions
             )
+            self._check(self._lists[key])
             while len(self._lists) > _LISTS_KEPT:
                 self._lists.popitem(last=False)
         self._lists.move_to_end(key)
         if self._current is not None and self._current is not self._lists[key]:
             self._current.states = None  # large, and quickly made again
         self._current = self._lists[key]
+
+    def _check(self, chosen: ClassList) -> None:
+        """Warn once of what the text model sees in part, or as the same; a tokenizer that comes
+        with the weights is not there before them.
+        """
+        foundation = self._backbone.foundation
+        if chosen.checked or not foundation.can_tokenize:
+            return
+        chosen.checked = True
+        for prompts in chosen.prompts:
+            warn_of_prompts(chosen.labels, prompts, self.context_length, foundation.token_ids)
+        if chosen.descriptions is not None and chosen.source is not None:
+            self.check_descriptions(chosen.descriptions, chosen.source)
+
+    def check_descriptions(self, read: Descriptions, source: Source) -> bool:
+        """Warn of long sentences; False where no tokenizer is there yet to count them."""
+        foundation = self._backbone.foundation
+        if foundation.can_tokenize:
+            warn_over_context(
+                read, self.context_length, source, lambda text: len(foundation.token_ids(text))
+            )
+        return foundation.can_tokenize
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids ``(N, L)``."""
@@ -137,6 +159,7 @@ class ClassEncoder:
         """Return the prompts of each template up to the first block that training changes."""
         chosen, made_on = self.current, (self._device, self._backbone.fingerprint)
         if chosen.states is None or chosen.states_made_on != made_on:
+            self._check(chosen)
             with torch.inference_mode(False):
                 chosen.states = [
                     self._backbone.text_state(self.tokenize(of_template).to(self._device))
@@ -208,7 +231,7 @@ class DescriptionTargets:
         encoder: ClassEncoder,
         number: int | None,
     ) -> None:
-        self._encoder, self._number = encoder, number
+        self._encoder, self._number, self._checked = encoder, number, False
         self._source: Source = source or ()
         self._read = self._read_for(labels) if source else None
         self._made_for: ClassList | None = None
@@ -224,6 +247,9 @@ class DescriptionTargets:
             texts = {'template': [list(of_class) for of_class in zip(*prompts, strict=True)]}
             if set(names) - set(texts):
                 read = self._select(chosen.labels)
+                self._checked = self._checked or self._encoder.check_descriptions(
+                    read, self._source
+                )
                 texts['spatial'] = [of_class[: self._number] for of_class in read.spatial]
                 texts['temporal'] = [of_class[: self._number] for of_class in read.temporal]
             self._made = {name: self._encoder.mean_embedding(texts[name]) for name in names}
@@ -254,7 +280,8 @@ class DescriptionTargets:
         )
 
     def _read_for(self, labels: Sequence[str]) -> Descriptions:
-        read = read_descriptions(self._source, labels, self._encoder.context_length)
+        read = read_descriptions(self._source, labels)
+        self._checked = self._encoder.check_descriptions(read, self._source)
         held = min(len(read.spatial[0]), len(read.temporal[0]))
         if self._number is not None and self._number > held:
             raise DescriptionError(

@@ -34,10 +34,13 @@ CLASS_COUNTS = {
     'kinetics400': (200, 200),
     'shapes': (24, 24),
 }
-# How the names of a model's configs begin, and the base file of its foundation.
+# How the names of a model's configs begin, and the base file of its foundation. Further models,
+# by the names of ``foundation.KNOWN_WEIGHTS``, are another size of one of them.
 MODELS = {
     'viclip-b16': ('msta-vitb16_viclip-pre', 'msta_viclip_b16'),
     'clip-b16': ('msta-vitb16_clip-pre', 'msta_clip_b16'),
+    'pe-core-b16': ('msta-vitb16_pe-core-pre', 'msta_pe_core_b16'),
+    'siglip-v2-b16': ('msta-vitb16_siglip2-pre', 'msta_siglip2_b16'),
     'viclip-tiny': ('msta-tiny_viclip-pre', 'msta_viclip_tiny'),
 }
 # Names in ViFi-CLIP's lists, as tools/data/make_splits.py published writes them.

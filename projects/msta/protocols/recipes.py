@@ -2,7 +2,7 @@
 
 ``configs/`` holds those that a person starts by hand: one of each protocol and model, and one of
 each published claim. A cell of another data set, model or number of shots is that config with the
-base file of the data set or model in the place of its own. No torch.
+base file of the data set or model in the place of its own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..paths import CONFIGS
+from ..spelling import did_you_mean
 from ..training.config import read_config
 from .definitions import DATASETS, MODELS, ProtocolError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+    from ..foundation import WeightInfo
 
 BASES = CONFIGS / '_base_'
 SUPERVISED = {
@@ -27,6 +30,7 @@ SUPERVISED = {
 TINY = CONFIGS / 'msta_tiny_shapes.py'
 # What the paper describes with 8 sentences of each kind per class, instead of 2.
 _EIGHT_DESCRIPTIONS = frozenset([('few_shot', 'ucf101'), ('few_shot', 'ssv2')])
+_TESTING = ('val_dataloader', 'test_dataloader')
 # The data set whose config stands for those of a protocol.
 _SHIPPED = 'hmdb51'
 
@@ -39,7 +43,9 @@ class Recipe:
         name: Of the folder of its runs, in the manner of the configs' own names.
         file: The config.
         dataset: Base file whose data loaders it gets; None: its own.
-        model: Base file whose foundation it gets; None: its own.
+        model: Base file whose foundation and views it gets; None: its own.
+        preset: Another size of that foundation: weights, image size, and as many blocks from the
+            top; None: its own.
         options: Settings that replace its own, by path.
     """
 
@@ -47,11 +53,13 @@ class Recipe:
     file: Path
     dataset: str | None = None
     model: str | None = None
+    preset: WeightInfo | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         changes = [f'the data of {self.dataset}'] if self.dataset else []
         changes += [f'the foundation of {self.model}'] if self.model else []
+        changes += [f'{self.preset.kind} {self.preset.arch}'] if self.preset else []
         changes += [f'{key.split(".")[-1]} {Path(str(v)).name}' for key, v in self.options.items()]
         return self.file.name + (f' with {", ".join(changes)}' if changes else '')
 
@@ -61,11 +69,20 @@ class Recipe:
         if self.dataset is not None:
             _use_dataset(cfg, read_config(BASES / 'datasets' / f'{self.dataset}.py'))
         if self.model is not None:
-            other = read_config(BASES / 'models' / f'{self.model}.py').model
+            base = read_config(BASES / 'models' / f'{self.model}.py')
+            other = base.model
             cfg.model.backbone.foundation = other.backbone.foundation
             cfg.model.pop('data_preprocessor', None)
             if 'data_preprocessor' in other:
                 cfg.model.data_preprocessor = other.data_preprocessor
+            cfg.square_views = base.get('square_views')
+        if cfg.get('square_views'):
+            for name in _TESTING:
+                if cfg.get(name) is not None:
+                    cfg[name].dataset.pipeline = cfg.square_views
+            cfg.test_pipeline = cfg.square_views
+        if self.preset is not None:
+            _use_preset(cfg, self.preset)
         cfg.merge_from_dict(dict(self.options))
         return cfg
 
@@ -77,6 +94,48 @@ def _use_dataset(cfg: Config, other: Config) -> None:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(name) is not None:
             cfg[name] = {**other[name], 'batch_size': cfg[name].batch_size}
+
+
+def _use_preset(cfg: Config, preset: WeightInfo) -> None:
+    """Give a config another size of its foundation, and views of that size."""
+    from ..foundation import resolve_architecture
+
+    backbone = cfg.model.backbone
+    old, new = (
+        resolve_architecture(preset.kind, a) for a in (backbone.foundation.arch, preset.arch)
+    )
+    checkpoint = Path(backbone.foundation.checkpoint).with_name(preset.file)
+    backbone.foundation.update(arch=preset.arch, checkpoint=str(checkpoint))
+    first, last = backbone.adapter.blocks
+    deeper = new.layers - old.layers
+    backbone.adapter.blocks = (first if first == 1 else first + deeper, last + deeper)
+    # Views of 224 come from 256 pixels; the same share of them for any size.
+    sizes = {n: n * new.image_size // old.image_size for n in (old.image_size, 256)}
+    loaders = (cfg.get(name) for name in ('train_dataloader', *_TESTING))
+    pipelines = [loader.dataset.pipeline for loader in loaders if loader is not None]
+    # Loaders may share their steps: each is changed once.
+    for step in {id(step): step for pipeline in pipelines for step in pipeline}.values():
+        for key in {'scale', 'input_size', 'crop_size'} & set(step):
+            n = step[key]
+            pair = isinstance(n, (tuple, list))
+            step[key] = tuple(sizes.get(v, v) for v in n) if pair else sizes.get(n, n)
+    cfg.test_pipeline = cfg.test_dataloader.dataset.pipeline
+
+
+def _preset(model: str) -> tuple[str, str, WeightInfo | None]:
+    """How the names of a model's configs begin, its base file, and what it is another size of."""
+    from ..foundation import KNOWN_WEIGHTS
+
+    if model in MODELS:
+        return *MODELS[model], None
+    known = {name.replace('_', '-'): info for name, info in KNOWN_WEIGHTS.items()}
+    if model not in known:
+        names = dict.fromkeys([*MODELS, *known])
+        raise ProtocolError(
+            f'no model {model!r}{did_you_mean(model, names)}; they are {", ".join(names)}'
+        )
+    (alike,) = (name for name in MODELS if name in known and known[name].kind == known[model].kind)
+    return *MODELS[alike], known[model]
 
 
 def find_recipes(
@@ -96,8 +155,12 @@ def find_recipes(
         both = _of_shapes(protocol, shots)
         return both, both
     if protocol == 'supervised':
-        file = SUPERVISED[model]
-        return Recipe(file.stem, file), Recipe(file.stem, file)
+        _, base, preset = _preset(model)
+        if model in SUPERVISED:
+            both = Recipe(SUPERVISED[model].stem, SUPERVISED[model])
+        else:
+            both = Recipe(f'msta_{model}_k400', SUPERVISED['viclip-b16'], None, base, preset)
+        return both, both
     if protocol == 'zero_shot':
         return find_recipes('supervised', 'kinetics400', model)[0], _like_shipped(
             protocol, f'kinetics400-to-{dataset}', dataset, model
@@ -122,11 +185,15 @@ def _of_shapes(protocol: str, shots: int | None) -> Recipe:
 
 def _like_shipped(protocol: str, data: str, dataset: str, model: str) -> Recipe:
     """The config of a protocol on HMDB-51, or the paper's of Kinetics-400, changed to a cell's."""
-    prefix, base = MODELS[model]
+    prefix, base, preset = _preset(model)
     whole = protocol == 'base2novel' and dataset == 'kinetics400'
-    owner = MODELS['viclip-b16'][0] if whole else prefix
-    pattern = f'{owner}_*-11e_*' if whole else f'{owner}_*{_SHIPPED}*'
-    (file,) = (CONFIGS / protocol).glob(f'{pattern}-rgb.py')
+    pattern = '*-11e_*' if whole else f'*{_SHIPPED}*'
+    owner, files = prefix, [*(CONFIGS / protocol).glob(f'{prefix}_{pattern}-rgb.py')]
+    if not files:
+        owner = MODELS['viclip-b16'][0]
+        files = [*(CONFIGS / protocol).glob(f'{owner}_{pattern}-rgb.py')]
+    (file,) = files
+    own, prefix = owner == prefix, f'msta_{model}-pre' if preset else prefix
     name = '_'.join([prefix, file.stem.split('_')[2], f'{data}-rgb'])
     exchanged = None if whole or dataset == _SHIPPED else dataset
     options: dict[str, Any] = {}
@@ -138,4 +205,4 @@ def _like_shipped(protocol: str, data: str, dataset: str, model: str) -> Recipe:
             'model.descriptions': str(folder / described),
             'model.num_descriptions': number,
         }
-    return Recipe(name, file, exchanged, None if owner == prefix else base, options)
+    return Recipe(name, file, exchanged, None if own else base, preset, options)
