@@ -95,6 +95,9 @@ def run_claims(args: argparse.Namespace, command: str) -> None:
     added = {name: VARIANTS[name] for name in names if name in VARIANTS}
     prepare_terminal()
     comparison = Comparison(make_request(args), names, added)
+    # Beside, not over, what a comparison of other methods wrote.
+    report = comparison.base.report_dir
+    comparison.folder = report.with_name(f'claims-{report.name}')
     if not prepare(comparison, args):
         return
     comparison.run(command, 0, args.jobs, args.overwrite, args.port)
