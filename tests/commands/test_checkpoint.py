@@ -1,5 +1,6 @@
 """tools/checkpoint.py: reading, comparing, averaging and publishing adapters."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from projects.msta.apis import MSTAInferencer
+from projects.msta.foundation import load_foundation, save_foundation
 from projects.msta.inference.averaging import average_adapters
 from projects.msta.inference.cards import metrics_of, save_state
 from projects.msta.models.checkpoints import EXTRA_STATE, CheckpointError, read_checkpoint
@@ -56,7 +58,7 @@ def test_a_whole_zero_shot_share_is_the_bare_foundation(pair, tiny, tmp_path):
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
-def test_only_what_belongs_together_is_averaged(pair, tmp_path):
+def test_only_what_belongs_together_is_averaged(pair, tiny, tmp_path):
     one = read_checkpoint(pair[0])
     with pytest.raises(CheckpointError, match='weights'):
         average_adapters([one], [1.0, 2.0])
@@ -67,8 +69,28 @@ def test_only_what_belongs_together_is_averaged(pair, tmp_path):
     changed = text.replace(other.facts.fingerprint, 'f' * 32)
     other.state_dict[EXTRA_STATE] = torch.tensor(list(changed.encode()), dtype=torch.uint8)
     save_state(other.state_dict, tmp_path / 'foreign.pth')
+    foreign = read_checkpoint(tmp_path / 'foreign.pth')
+    foundation = load_foundation(tiny / 'foundation.safetensors')
     with pytest.raises(CheckpointError, match='another foundation'):
-        average_adapters([one, read_checkpoint(tmp_path / 'foreign.pth')])
+        average_adapters([one, foreign], foundation=foundation)
+
+
+def test_a_file_of_an_earlier_version_is_averaged_beside_its_weights(run, pair, tiny, tmp_path):
+    foundation = load_foundation(tiny / 'foundation.safetensors')
+    with torch.no_grad():
+        foundation.visual.conv1.weight.view(-1)[0] = -0.0
+    weights, out = tmp_path / 'zero.safetensors', tmp_path / 'mean.pth'
+    save_foundation(foundation, weights, torch.float32)
+    files = [tmp_path / 'old.pth', tmp_path / 'new.pth']
+    for path, signed in zip(files, (True, False), strict=True):
+        state = read_checkpoint(pair[0]).state_dict
+        facts = json.loads(bytes(state[EXTRA_STATE].tolist()))
+        facts['fingerprint'] = foundation.fingerprint(signed_zeros=signed)
+        state[EXTRA_STATE] = torch.tensor(list(json.dumps(facts).encode()), dtype=torch.uint8)
+        save_state(state, path)
+    status, _, error = run('checkpoint.py', 'merge', *files, '--out', out)
+    assert status == 2 and 'another foundation' in error and '--foundation FILE' in error
+    assert run('checkpoint.py', 'merge', *files, '--out', out, '--foundation', weights)[0] == 0
 
 
 def test_a_folder_to_push_has_the_trained_tensors_and_a_card(run, pair, tmp_path):

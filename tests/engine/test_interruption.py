@@ -40,8 +40,11 @@ def straight(tmp_path_factory) -> dict:
     return train(tmp_path_factory.mktemp('straight'))
 
 
-def run(work_dir: Path, workers: int = 0, resume: bool = False, *signals: dict) -> Runner:
+def run(
+    work_dir: Path, workers: int = 0, resume: bool = False, *signals: dict, accumulate: int = 1
+) -> Runner:
     cfg = make_config(work_dir, workers=workers, resume=resume)
+    cfg.optim_wrapper.accumulative_counts = accumulate
     if resume:
         cfg.load_from = find_resumable(work_dir, 'auto')
     cfg.custom_hooks = [*cfg.custom_hooks, *(dict(type='Signaller', **each) for each in signals)]
@@ -99,6 +102,20 @@ def test_interrupted_twice_in_an_epoch(tmp_path, straight):
             run(tmp_path, 0, iteration > 3, dict(stage='train', when=iteration, number=number))
         assert leaving.value.code == status
     assert outcome(run(tmp_path, 0, True)) == straight
+
+
+@pytest.mark.parametrize(
+    ('stage', 'when', 'stopped'),
+    # After 5 of iterations that are accumulated in pairs; in the validation after 3.
+    [('train', 4, 6), ('val', 1, 4)],
+)
+def test_accumulated_gradients_are_not_lost(tmp_path, stage, when, stopped):
+    straight = outcome(run(tmp_path / 'straight', accumulate=2))
+    with pytest.raises(SystemExit):
+        run(tmp_path, 0, False, dict(stage=stage, when=when), accumulate=2)
+    saved = torch.load(find_resumable(tmp_path, 'auto'), weights_only=True)
+    assert saved['meta']['iter'] == stopped
+    assert outcome(run(tmp_path, 0, True, accumulate=2)) == straight
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,18 @@ def test_the_rate_is_scaled_with_the_videos_of_a_step(tmp_path):
     assert accumulated[8] == pytest.approx(plain[8] * 2 * 3 / 4)
 
 
+def test_a_step_of_accumulated_iterations_has_the_rate_of_its_last_one(tmp_path):
+    # Three iterations a step: 12 steps as of a batch of 6, at the same places of the schedule.
+    scale = dict(enable=True, base_batch_size=6)
+    wrapper = dict(accumulative_counts=3)
+    rates = train(tmp_path / 'parts', videos=36, wrapper=wrapper, auto_scale_lr=scale)
+    large = train(tmp_path / 'whole', videos=36, batch=6, auto_scale_lr=scale)
+    assert len(rates) == 3 * len(large) and rates[::3] == pytest.approx(large)
+    assert rates == pytest.approx(train(tmp_path / 'plain', videos=36))
+    # The step is made with the third rate, two thirds of a step further on.
+    assert rates[5] - rates[3] == pytest.approx(2 / 3 * (large[2] - large[1]))
+
+
 def test_the_console_starts_short_and_the_log_has_it_all(tmp_path, capsys):
     train(tmp_path, epochs=2)
     said = capsys.readouterr().out

@@ -34,7 +34,7 @@ def test_the_draw_depends_on_the_seed_not_on_the_order():
     assert set(split_clips(clips, ['a', 'b'], seed=4).test) != set(first.test)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.integers(1, 30), min_size=2, max_size=6),
     st.integers(1, 7),
@@ -53,6 +53,11 @@ def test_no_recording_is_on_both_sides_and_no_class_is_lost(counts, group_size, 
     for label, count in enumerate(counts):
         if count > group_size:  # more than one recording: it is tested as well
             assert held[label]
+
+
+def test_of_two_long_recordings_one_is_held_out():
+    split = split_clips(clips_of(1, 10, group_size=5), ['a', 'b'])
+    assert Counter(clip.label for clip in split.test) == {1: 5}
 
 
 def test_a_single_clip_is_trained_on_and_said_not_to_be_tested():

@@ -27,6 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
     merge.add_argument(
         '--zero-shot', type=float, default=0.0, help='share of the bare foundation, 0..1 (0)'
     )
+    merge.add_argument(
+        '--foundation', metavar='FILE', help='weights of both, for a file of an earlier version'
+    )
     push = commands.add_parser('push-ready', help='a folder with adapters and a licence card')
     push.add_argument('file', metavar='FILE')
     push.add_argument('--out', required=True, help='folder to make')
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.command == 'diff':
         return print_differences(*args.files)
     elif args.command == 'merge':
-        agreed = average_files(args.files, args.out, args.weights, args.zero_shot)
+        agreed = average_files(args.files, args.out, args.weights, args.zero_shot, args.foundation)
         print(f'{args.out}: the mean of {len(args.files)} files')
         if not agreed:
             print('  without labels and prompts: the files do not have the same')

@@ -42,10 +42,11 @@ def restore_signals() -> None:
 class InterruptionHook(Hook):
     """On SIGTERM (Slurm's preemption, a launcher's end) or SIGINT, save and exit with 143 or 130.
 
-    Training stops after the iteration at hand and writes ``interrupted.pth`` with what the next
-    iteration depends on, random states of all processes included. Resuming from it passes over the
-    batches of the epoch that are trained already, without reading them (EpochSeedHook seeds each
-    sample for itself), and gives, bit for bit, what uninterrupted training would have. During
+    Training stops after the iteration at hand (where gradients are accumulated, after the next step
+    of the optimizer: a checkpoint holds no gradients) and writes ``interrupted.pth`` with what the
+    next iteration depends on, random states of all processes included. Resuming from it passes over
+    the batches of the epoch that are trained already, without reading them (EpochSeedHook seeds
+    each sample for itself), and gives, bit for bit, what uninterrupted training would have. During
     validation the epoch's own checkpoint is there already, and validation is repeated.
 
     The processes of a run agree on the last iteration by a flag exchanged over gloo while the next
@@ -62,6 +63,7 @@ class InterruptionHook(Hook):
         self.signals = [signal.Signals[name] for name in signals]
         self._received: signal.Signals | None = None
         self._received_at = 0.0
+        self._stopping = 0
         self._training = False
         self._resumed: dict[str, Any] | None = None
         self._restored: dict[str, Any] | None = None
@@ -177,8 +179,9 @@ class InterruptionHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Save and leave, if that was asked for."""
-        number = self._agreed()
-        if not number:
+        self._stopping = self._stopping or self._agreed()
+        number = self._stopping
+        if not number or accumulated(runner):
             return
         meta = {'epoch': runner.epoch, 'iter': runner.iter + 1}
         self._saving = self._place(runner, batch_idx)
@@ -201,7 +204,7 @@ class InterruptionHook(Hook):
 
     def after_val_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Leave validation, which is repeated on resuming, if that was asked for."""
-        if self._training and self._received is not None:
+        if self._training and self._received is not None and not accumulated(runner):
             last = runner.message_hub.runtime_info.get('last_ckpt')
             self._leave(runner, self._received, f'the last checkpoint is {last}')
 
@@ -256,6 +259,14 @@ class InterruptionHook(Hook):
         states, orders = zip(*gathered, strict=True)
         place = {'done': done, 'length': length, 'random': [*states]}
         return place if order is None else {**place, 'orders': [*orders]}
+
+
+def accumulated(runner: Runner) -> int:
+    """Iterations whose gradients wait for a step of the optimizer."""
+    wrapper = runner.optim_wrapper
+    if getattr(wrapper, 'should_update', bool)():  # several optimizers have none in common
+        return 0
+    return getattr(wrapper, '_inner_count', 0) % getattr(wrapper, '_accumulative_counts', 1)
 
 
 def _in_own_group(

@@ -112,6 +112,10 @@ class VideoLanguageModel(nn.Module):
             digest.update(self.tokenizer.digest.encode())
         return digest.hexdigest()
 
+    def has_fingerprint(self, *given: str) -> bool:
+        """Whether each of these hashes is this model's; earlier versions hashed signs of zeros."""
+        return set(given) <= {self.fingerprint(), self.fingerprint(signed_zeros=True)}
+
 
 def build_foundation(cfg: dict[str, Any]) -> VideoLanguageModel:
     """Return a model with random weights from ``dict(type='ViCLIP', arch='b16')``.

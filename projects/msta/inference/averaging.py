@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..foundation import VideoLanguageModel, load_foundation, said_by_config
 from ..models.checkpoints import (
     EXTRA_STATE,
     RECIPE,
@@ -53,6 +54,7 @@ def average_adapters(
     checkpoints: Sequence[Checkpoint],
     weights: Sequence[float] | None = None,
     zero_shot: float = 0.0,
+    foundation: VideoLanguageModel | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted mean of several files' adapters, as a state dict.
 
@@ -64,6 +66,8 @@ def average_adapters(
         zero_shot: the share of the foundation without adapters, 0..1, as in WiSE-FT (Wortsman et
             al., CVPR 2022): what the adapters add to a block is multiplied by one minus it. For
             MSTA adapters with their depthwise convolution, or none.
+        foundation: what they stand on; files of earlier versions, whose fingerprint has another
+            form, are told from those of another foundation by it.
 
     Raises:
         CheckpointError: the files do not belong together, naming what differs.
@@ -77,7 +81,7 @@ def average_adapters(
         raise CheckpointError(f'the zero-shot share {zero_shot} must lie in [0, 1]')
     first = checkpoints[0]
     for other in checkpoints[1:]:
-        _check_together(first, other)
+        _check_together(first, other, foundation)
     total = sum(shares)
     merged: dict[str, Tensor] = {}
     for name, tensor in first.trained.items():
@@ -96,6 +100,7 @@ def average_files(
     out: str | Path,
     weights: Sequence[float] | None = None,
     zero_shot: float = 0.0,
+    foundation: str | Path | None = None,
 ) -> bool:
     """Write the mean of files; tell whether they agree on labels and prompts.
 
@@ -106,16 +111,23 @@ def average_files(
     if any(out.exists() and out.samefile(path) for path in paths if Path(path).exists()):
         raise CheckpointError(f'{out}: is one of the files to average')
     read = [read_checkpoint(path) for path in paths]
-    state = average_adapters(read, weights, zero_shot)
+    model = None
+    if foundation is not None:
+        model = load_foundation(foundation, **said_by_config(read[0].facts.foundation))
+    state = average_adapters(read, weights, zero_shot, model)
     save_state(state, out)
     return RECIPE in state or all(RECIPE not in c.state_dict for c in read)
 
 
-def _check_together(first: Checkpoint, other: Checkpoint) -> None:
-    if first.facts.fingerprint != other.facts.fingerprint:
+def _check_together(
+    first: Checkpoint, other: Checkpoint, foundation: VideoLanguageModel | None
+) -> None:
+    both = first.facts.fingerprint, other.facts.fingerprint
+    if both[0] != both[1] and not (foundation and foundation.has_fingerprint(*both)):
         raise CheckpointError(
             f'{other.path} stands on another foundation ({other.facts.fingerprint}) than '
-            f'{first.path} ({first.facts.fingerprint}); their mean would mean nothing'
+            f'{first.path} ({first.facts.fingerprint}); their mean would mean nothing. '
+            'If an earlier version wrote one of them, name the weights of both: --foundation FILE'
         )
     if first.facts.adapter != other.facts.adapter:
         raise CheckpointError(

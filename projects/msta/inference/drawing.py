@@ -11,6 +11,7 @@ from typing import Any
 
 import torch.nn.functional as F
 
+from ..datasets.lists.annotations import few
 from .inferencer import MSTAInferencer
 from .loading import VideoLoader
 from .pictures import draw_attention, draw_map, draw_norms, draw_similarities
@@ -78,7 +79,7 @@ def embedding_map(
     with MSTAInferencer(**model, device=device) as inferencer:
         embeds, results = inferencer.encode_videos(videos)
         if not len(embeds):
-            raise ValueError('; '.join(r.error for r in results if r.error) or 'no videos')
+            raise ValueError(few([r.error for r in results if r.error]) or 'no videos')
         classes = F.normalize(inferencer.classes, dim=-1).cpu()
         answers = (embeds @ classes.T).argmax(1).tolist()
         draw_map(embeds.numpy(), answers, classes.numpy(), inferencer.labels, out)

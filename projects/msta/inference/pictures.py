@@ -64,11 +64,13 @@ def draw_similarities(
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
     side = min(max(4.0, 0.42 * count), 16.0)
-    figure = _figure(side * len(matrices) + 2.5, side + 1.5)
+    written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
+    # Inches of the longest name; the layout of square panels makes no room for it by itself.
+    longest = 0.6 * written / 72 * max((len(name) for name in labels), default=0)
+    figure = _figure(side * len(matrices) + longest + 1.8, side + longest + 0.8)
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
     middle = (values.min() + values.max()) / 2
-    written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         shown = matrix[np.ix_(order, order)]
         image = ax.imshow(shown, **scale)
@@ -144,20 +146,28 @@ def draw_map(
     # The classes that are answered most have colours of their own, the others are grey.
     counts = np.bincount(np.asarray(answers, dtype=int), minlength=len(labels))
     ranked = np.argsort(-counts, kind='stable')[:_COLOURED_LABELS].tolist()
-    colours = {index: f'C{n}' if n < 10 else _SECOND[n - 10] for n, index in enumerate(ranked)}
+    colours = {index: _COLOURS[n] for n, index in enumerate(ranked)}
     dots, stars = places[: len(videos)], places[len(videos) :]
     dot_colours = [colours.get(answer, '0.7') for answer in answers]
     ax.scatter(dots[:, 0], dots[:, 1], c=dot_colours, s=22, alpha=0.75, linewidths=0)
-    star_colours = [colours.get(index, '0.7') for index in range(len(labels))]
-    ax.scatter(
-        stars[:, 0], stars[:, 1], c=star_colours, s=150, marker='*', edgecolors='black', zorder=3
-    )
-    near = np.ptp(places, axis=0) / 30
+    # Of stars in one place the one that is answered most is on top.
+    order = [i for i in range(len(labels)) if i not in colours] + ranked[::-1]
+    star_colours = [colours.get(index, '0.7') for index in order]
+    across, up = stars[order].T
+    ax.scatter(across, up, c=star_colours, s=150, marker='*', edgecolors='black', zorder=3)
+    low, span = places.min(0), np.ptp(places, axis=0)
+    right = (stars[:, 0] - low[0]) / span[0] > 0.6
     for rank, index in enumerate(ranked):
-        # A name under those of the stars in the same place.
-        above = sum(bool((abs(stars[i] - stars[index]) < near).all()) for i in ranked[:rank])
-        place = (7, 5 - 10 * above)
-        ax.annotate(labels[index], stars[index], place, textcoords='offset points', fontsize=8)
+        # A name inside the frame, under those that it would be written over.
+        gap = abs(stars - stars[index]) / span
+        above = sum(
+            bool(gap[i, 1] < 0.03 and gap[i, 0] < 0.2 and right[i] == right[index])
+            for i in ranked[:rank]
+        )
+        ax.annotate(
+            labels[index], stars[index], (-7 if right[index] else 7, 5 - 10 * above),
+            textcoords='offset points', fontsize=8, ha='right' if right[index] else 'left',
+        )  # fmt: skip
     ax.set(xticks=[], yticks=[])
     ax.set_title(
         f'{len(videos)} videos and {len(labels)} classes (t-SNE): colour = the answer given, not '
@@ -179,9 +189,10 @@ def draw_map(
     save(figure, path)
 
 
-_SECOND = [
-    '#8dd3c7', '#bebada', '#fb8072', '#80b1d3', '#fdb462', '#b3de69', '#fccde5', '#005f73',
-    '#bc80bd', '#6a994e',
+# Without a grey, which is for all other answers.
+_COLOURS = [
+    *(f'C{n}' for n in range(10) if n != 7), '#3d405b', '#8dd3c7', '#bebada', '#fb8072', '#80b1d3',
+    '#fdb462', '#b3de69', '#fccde5', '#005f73', '#bc80bd', '#6a994e',
 ]  # fmt: skip
 
 

@@ -85,10 +85,7 @@ def _unpack(extra: Tensor | None) -> dict[str, Any]:
 
 def _check_foundation(backbone: MSTABackbone, facts: dict[str, Any]) -> None:
     theirs = facts['fingerprint']
-    if theirs == backbone.fingerprint:
-        return
-    # Earlier versions hashed the sign of zeros too.
-    if theirs == backbone.foundation.fingerprint(signed_zeros=True):
+    if theirs == backbone.fingerprint or backbone.foundation.has_fingerprint(theirs):
         return
     raise CheckpointError(
         f'the checkpoint was trained on another foundation: {facts["foundation"]} with fingerprint '

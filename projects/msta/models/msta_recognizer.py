@@ -127,7 +127,8 @@ class MSTARecognizer(BaseRecognizer):
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
         self.backbone.init_weights()
-        self.cls_head.init_weights()
+        if not self.cls_head.is_init:  # a second call would be warned about
+            self.cls_head.init_weights()
         self._targets = None
         written = self.cls_head.needs_descriptions
         if self.cls_head.alpha and (self.descriptions is not None or not written):

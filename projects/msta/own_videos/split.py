@@ -73,6 +73,15 @@ def split_clips(
         else:
             sides[group] = 'train'
             trained += size
+    # Recordings longer than a class's share: its shortest is held out, the others are trained on.
+    for label in sorted(k for k in wanted if wanted[k] and not held[k]):
+        for group in sorted(free, key=lambda group: len(groups[group])):
+            size = Counter(k for clip in groups[group] for k in clip.labels)
+            if label in size and all(trained[k] > size[k] for k in size):
+                sides[group] = 'test'
+                trained -= size
+                held += size
+                break
     train = [clip for clip in clips if sides[clip.group] == 'train']
     test = [clip for clip in clips if sides[clip.group] == 'test']
     if not train:

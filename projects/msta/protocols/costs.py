@@ -77,7 +77,7 @@ def time_steps(
     from ..evaluation.timing import relative, take_turns
 
     device = _device()
-    memory = {name: _memory_apart(path, amp) for name, path in configs.items()}
+    memory = {name: memory_apart(path, amp) for name, path in configs.items()}
     steps, batch = {}, 0
     for name, path in configs.items():
         steps[name], batch = make_step(path, amp)
@@ -140,7 +140,7 @@ def make_step(config: str, amp: bool) -> tuple[Callable[[], Any], int]:
     return partial(model.train_step, data, wrapper), batch
 
 
-def _memory_apart(config: str, amp: bool) -> float:
+def memory_apart(config: str, amp: bool) -> float:
     """Peak memory in MiB that a step adds, from a process that knows no other method."""
     code = f'from {__spec__.parent}.costs import print_memory; print_memory({config!r}, {amp!r})'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)

@@ -24,9 +24,11 @@ def main(argv: list[str] | None = None) -> int:
     """Launch, wait, and say what ended the processes."""
     # The launcher's own account of a failure, of which it does not know the cause; read at import.
     os.environ.setdefault('LOGLEVEL', 'CRITICAL')
+    # torch's C++ stack traces of a node that does not come; not those of the processes.
+    quiet = os.environ.setdefault('TORCH_CPP_LOG_LEVEL', 'FATAL')
     logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)
     try:
-        from torch.distributed import run
+        from torch.distributed import DistError, run
     except ModuleNotFoundError as error:
         print(
             f'error: {error.name} is not installed for {sys.executable}; source .venv/bin/activate '
@@ -37,9 +39,25 @@ def main(argv: list[str] | None = None) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    if quiet == 'FATAL':
+        del os.environ['TORCH_CPP_LOG_LEVEL']
     os.environ[_OURS] = '1'
+    args = run.parse_args(argv)
+    node = f'node {args.node_rank} of {args.nnodes}'
+    where = f'{args.master_addr}:{args.master_port}'
+    if args.nnodes != '1':
+        print(f'{node}: waiting for the others at {where}', file=sys.stderr)
     try:
         run.main(argv)
+    except DistError as error:  # of the launchers' meeting; a process's own is its exit status
+        print(
+            f'error: {node} did not meet the others at {where} ({str(error).splitlines()[0]}): '
+            'start the same command on every node, NODE_RANK from 0, with the same NNODES, '
+            'MASTER_ADDR (of node 0) and a free PORT that the network lets through. To wait '
+            'longer: PET_RDZV_CONF=timeout=SECONDS',
+            file=sys.stderr,
+        )
+        return 2
     except SignalException as stopped:
         print(f'stopped by {stopped.sigval.name}', file=sys.stderr)
         return 128 + stopped.sigval

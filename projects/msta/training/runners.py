@@ -35,12 +35,14 @@ def running(cfg: Config) -> Iterator[Runner]:
 
     from ..engine.interruption import restore_signals
     from ..engine.runner import MSTARunner
+    from .nodes import check_nodes
     from .preprocessing import use_foundation
 
     use_foundation(cfg)
     if cfg.get('model', {}).get('type') == 'MSTARecognizer' and cfg.get('test_dataloader'):
         cfg.model.test_pipeline = pipeline_of(cfg)  # for its checkpoints to carry
     _join_processes(cfg)
+    check_nodes(cfg)
     # MMEngine shares logger, history and pictures between Runners of one name and second.
     number = next(_numbers)
     if number:
