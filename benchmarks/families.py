@@ -3,10 +3,11 @@
     python -m benchmarks.families [--only SigLIP] [--frames 8] [--classes 100] [--rounds 5]
 
 Random weights: only shapes matter for time; that the values agree is what ``tests/foundation``
-holds. The references, in evaluation mode and without a gradient: open_clip's CLIP and Perception
-Encoder (around timm's tower), transformers' SigLIP, whose clip is its frames in one batch; for
-ViCLIP, whose own code is no package, ``benchmarks/plain.py``. MSTA adapters are beside the last
-five blocks.
+holds. The references, in evaluation mode and without a gradient: open_clip's CLIP (for Long-CLIP
+with a context of 248) and Perception Encoder (around timm's tower), transformers' SigLIP, whose
+clip is its frames in one batch; for ViCLIP, whose own code is not a package,
+``benchmarks/plain.py``. A step (forward and backward of clip and texts) is compared with the
+reference's forward of both. MSTA adapters are beside the last five blocks.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     print(f'| model | reference | {" | ".join(COLUMNS)} |')
     print('|---' * (len(COLUMNS) + 2) + '|')
-    for kind, (name, make) in FAMILIES.items():
-        if args.only in (None, kind):
-            ratios = compare(kind, 'b16', make, args.frames, args.classes, args.rounds)
+    for family, (kind, arch, reference, make) in FAMILIES.items():
+        if args.only in (None, family):
+            ratios = compare(kind, arch, make, args.frames, args.classes, args.rounds)
             cells = ' | '.join(f'{ratios[column]:.2f}' for column in COLUMNS)
-            print(f'| {kind} b16 | {name} | {cells} |', flush=True)
+            print(f'| {kind} {arch} | {reference} | {cells} |', flush=True)
 
 
 def compare(
@@ -156,10 +157,11 @@ def plainly(ours: Any) -> tuple[Encode, Encode]:
 
 
 def open_clip(name: str) -> Callable[[Any], tuple[Encode, Encode]]:
-    def make(_: Any) -> tuple[Encode, Encode]:
+    def make(ours: Any) -> tuple[Encode, Encode]:
         import open_clip
 
-        model = open_clip.create_model(name).eval()
+        context = ours.foundation.context_length
+        model = open_clip.create_model(name, force_context_length=context).eval()
         return stills(model.encode_image), model.encode_text
 
     return make
@@ -175,12 +177,13 @@ def siglip(_: Any, **sizes: Any) -> tuple[Encode, Encode]:
     )
 
 
-# kind -> what its B/16 is compared with
-FAMILIES: dict[str, tuple[str, Callable[[Any], tuple[Encode, Encode]]]] = {
-    'ViCLIP': ('benchmarks/plain.py', plainly),
-    'CLIP': ('open_clip ViT-B-16', open_clip('ViT-B-16-quickgelu')),
-    'PerceptionEncoder': ('open_clip PE-Core-B-16', open_clip('PE-Core-B-16')),
-    'SigLIP': ('transformers SiglipModel', siglip),
+# Family -> type and preset of ours, the reference's name, and how it is made.
+FAMILIES: dict[str, tuple[str, str, str, Callable[[Any], tuple[Encode, Encode]]]] = {
+    'ViCLIP': ('ViCLIP', 'b16', 'benchmarks/plain.py', plainly),
+    'CLIP': ('CLIP', 'b16', 'open_clip ViT-B-16', open_clip('ViT-B-16-quickgelu')),
+    'Long-CLIP': ('CLIP', 'long_b16', 'open_clip ViT-B-16', open_clip('ViT-B-16-quickgelu')),
+    'PE-Core': ('PerceptionEncoder', 'b16', 'open_clip PE-Core-B-16', open_clip('PE-Core-B-16')),
+    'SigLIP': ('SigLIP', 'b16', 'transformers SiglipModel', siglip),
 }
 
 
