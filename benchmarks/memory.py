@@ -4,9 +4,10 @@
 
 A forward pass of the video tower on tensors without contents (torch's ``FakeTensorMode``) tells
 what autograd keeps for the backward pass: a second clip's storages are the share of a clip, to
-which the three widest tensors of one block are added, at work while nothing keeps them. The 400 class
-names are really encoded. Weights, gradients and AdamW's moments are counted. ``--measure``: what
-two steps of ViCLIP-B/16 add to the resident memory of a process of their own, beside the same sum.
+which the three widest tensors of one block are added, at work while nothing keeps them. The 400
+class names are really encoded. Weights, gradients and AdamW's moments are counted. ``--measure``:
+what two steps of ViCLIP-B/16 add to the resident memory of a process of their own, beside the same
+sum.
 """
 
 import argparse
