@@ -97,7 +97,7 @@ def main():
             fit = [int(max(0, (gb * GB - RESERVE - fixed) / clip)) for gb in (8, 24, 80)]
             sizes = ' | '.join(f'{n / MIB:.0f} MiB' for n in (clip, texts, weights + moments))
             row = f'| {arch} {blocks[0]}-{blocks[1]}, {dim} | {"yes" if amp else "no"} | {sizes} |'
-            print(row, *fit, '|', flush=True)
+            print(row, ' | '.join(map(str, fit)), '|', flush=True)
 
 
 if __name__ == '__main__':
