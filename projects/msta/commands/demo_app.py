@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> None:
     def store(video: str, label: str) -> str:
         stored = store_correction(folder, video, label)
         return (
-            f'Stored as `{stored.resolve()}`. To adapt to what is there: `tools/adapt.py '
-            f'{shlex.quote(str(folder))} --start {start} --out NEW_FOLDER`'
+            f'Stored as\n\n`{stored.resolve()}`\n\nTo adapt to all that is stored:\n\n'
+            f'`tools/adapt.py {shlex.quote(str(folder))} --start {start} --out NEW_FOLDER`'
         )
 
     limits = Limits(args.max_mb, args.max_seconds, args.max_labels)

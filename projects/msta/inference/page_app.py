@@ -29,6 +29,14 @@ _CSS = f"""
 .gradio-container {{ max-width: 1080px !important; margin: 0 auto !important; }}
 .quiet {{ opacity: .75; font-size: .9em; }}
 #player video {{ max-height: 360px; }}
+.pictures .grid-wrap {{ min-height: 0 !important; max-height: none !important; }}
+.pictures .grid-container {{ grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }}
+.pictures .thumbnail-lg {{ display: block; height: auto; aspect-ratio: auto; }}
+.pictures .thumbnail-lg img {{ aspect-ratio: 1; height: auto; }}
+.pictures .caption-label {{ position: static; max-width: none; padding: 2px 4px; font-size: 11px;
+  line-height: 1.2; white-space: normal; border: 0; }}
+.wrap:has(> .error) {{ display: none !important; }}
+@media (hover: none) {{ #player .controls {{ opacity: 1 !important; }} }}
 {CSS}
 """
 
@@ -46,14 +54,16 @@ class Example:
 def make_examples(folder: Path, count: int = 3) -> list[Example]:
     """Render videos of the Shapes world: one per action, and one of these in turn."""
     recipe, chosen = Recipe(), ACTIONS[:: max(1, len(ACTIONS) // count)][:count]
-    names = [action.name for action in ACTIONS[:: max(1, len(ACTIONS) // 9)]]
+    names = [action.name for action in ACTIONS[:: max(1, len(ACTIONS) // (2 * count))]]
     clips = {action.name: Clip(action, 'plain', 'test', 0).frames(recipe) for action in chosen}
-    clips[f'{count} actions in turn'] = np.concatenate([*clips.values()])
+    pictures = {name: frames[len(frames) // 2] for name, frames in clips.items()}
+    pictures[(turn := f'{count} actions in turn')] = np.hstack([*pictures.values()])
+    clips[turn] = np.concatenate([*clips.values()])
     made = []
     for name, frames in clips.items():
         path = folder / f'{name.replace(" ", "_")}.mp4'
         write_video(path, frames)
-        made.append(Example(str(path), name, frames[len(frames) // 2], names))
+        made.append(Example(str(path), name, pictures[name], names))
     return made
 
 
@@ -80,9 +90,7 @@ def build_page(
             return worker.submit(function, *arguments).result()
         except (AppError, OSError) as error:
             text = str(error) if isinstance(error, AppError) else f'{error.strerror}, on the server'
-            raise gr.Error(
-                escape(text), None, title='That did not work', print_exception=False
-            ) from error
+            raise gr.Error(escape(text), 20, print_exception=False) from error
 
     def preview(path: str | None) -> tuple[Any, ...]:
         shown = ask(playable, path, limits) if path else None
@@ -127,16 +135,18 @@ def build_page(
                     # What the model was trained on, where it says so.
                     value=', '.join(known[: limits.labels]),
                     placeholder='cooking, dancing, playing chess',
-                    lines=2,
+                    lines=3,
                 )
                 button = gr.Button('Recognise', variant='primary')
                 gr.Markdown(terms, elem_classes='quiet')
                 if examples:
+                    gr.Markdown('Or try one of the Shapes world:')
                     gallery = gr.Gallery(
                         [(example.picture, example.name) for example in examples],
-                        label='Or try one of the Shapes world',
+                        show_label=False,
                         columns=4,
-                        height='auto',
+                        elem_classes='pictures',
+                        object_fit='contain',
                         allow_preview=False,
                         interactive=False,
                         buttons=[],
@@ -156,15 +166,16 @@ def build_page(
                 note = gr.Markdown(elem_classes='quiet')
                 with gr.Group(visible=store is not None):
                     right = gr.Dropdown(
-                        label='Is that wrong? What it shows', allow_custom_value=True
+                        label='Wrong? Choose or type what it shows', allow_custom_value=True
                     )
                     mend = gr.Button('Correct this')
                 stored = gr.Markdown(visible=False, elem_id='stored')
             with gr.Column():
+                gr.Markdown('**Where the model looks**, and the share of each frame')
                 frames = gr.Gallery(
-                    label='Where the model looks, and the share of each frame',
+                    show_label=False,
                     columns=4,
-                    height='auto',
+                    elem_classes='pictures',
                     object_fit='contain',
                     buttons=[],
                 )
@@ -172,7 +183,7 @@ def build_page(
         video.change(lambda: [gr.Column(visible=False)] * 4, None, [*panels, beside], **quiet).then(
             preview, video, [beside, player, unplayed], show_progress_on=video
         )
-        button.click(
+        asked = button.click(
             lambda: gr.Button('Recognising ...', interactive=False), None, button, **quiet
         ).then(
             recognise,
@@ -180,7 +191,10 @@ def build_page(
             [scores, note, timeline, frames, right, *panels],
             concurrency_limit=1,
             show_progress_on=[player, button],
-        ).then(lambda: gr.Button('Recognise', interactive=True), None, button, **quiet)
+        )
+        # Not `then`: the page of Gradio 6.31 does not go on with that after an error.
+        for end in (asked.success, asked.failure):
+            end(lambda: gr.Button('Recognise', interactive=True), None, button, **quiet)
         if store is not None:
             mend.click(correct, [video, right], stored, show_progress_on=mend)
         if examples:

@@ -21,7 +21,8 @@ CSS = """
 #timeline .now { position: absolute; inset: 0 auto 0 0; width: 2px; margin-left: -1px;
   background: var(--body-text-color); pointer-events: none; }
 #timeline .scale { position: absolute; left: 2px; font-size: 11px; opacity: .6; line-height: 1; }
-#timeline .segments { display: flex; height: 26px; border-radius: 4px; overflow: hidden; }
+#timeline .segments { display: flex; width: 0; min-width: 100%; height: 26px; border-radius: 4px;
+  overflow: hidden; }
 #timeline .segments span { flex: 1 1 0; min-width: 0; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; padding: 0 6px; color: #fff; font-size: 12px; line-height: 26px; }
 #timeline .axis { display: flex; justify-content: space-between; font-size: 12px; opacity: .7; }
