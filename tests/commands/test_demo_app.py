@@ -140,7 +140,7 @@ def test_a_video_is_played_recognised_and_corrected(page, browser, tmp_path):
     press(browser, 'Recognise')
     wait(browser, lambda: 'best cosine' in text_of(browser))
     text = text_of(browser)
-    assert all(text.count(name) >= 2 for name in ('red square', 'green circle', 'blue star'))
+    assert all(text.count(name) >= 2 for name in names)
     assert len(shown(browser, '.thumbnail-lg img')) == 8  # examples, frames
     browser.execute_script('v = document.querySelector("#player video"); v.muted = true; v.play()')
     wait(browser, lambda: player(browser, 'currentTime') > 0.2)
