@@ -73,6 +73,7 @@ class Worker:
                 'fps': table.fps,
                 'damaged': table.damaged,
                 'total': table.total,
+                'kind': getattr(file, 'kind', ()),
             }
         if request['op'] == 'times':
             self._block.array((len(table),), '<f8')[:] = table.times

@@ -69,6 +69,7 @@ class IsolatedReader:
         )
         header, _ = self._request('open')
         self._num_frames, self._fps = header['num_frames'], header['fps']
+        self.kind: Sequence[str] = header['kind']  # container, codec, pixel format, where known
         self.damaged: int = header['damaged']
         self.damaged_share: float = self.damaged / max(1, header['total'])
         if self.damaged and not whole:  # who asks for all of it looks at the number

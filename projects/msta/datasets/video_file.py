@@ -102,6 +102,10 @@ class VideoFile:
             container.close()
             raise
         self._container, self._stream = container, stream
+        context = stream.codec_context
+        kind = (container.format.name, context.codec.canonical_name, context.pix_fmt or '')
+        # A recording that was never finished does not say how long it is.
+        self.kind: tuple[str, ...] = kind if container.duration else ()
 
     def _reopen(self) -> None:
         self._container.close()
