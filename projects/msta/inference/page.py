@@ -71,6 +71,8 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
         for frame, w in zip(clip.permute(1, 2, 3, 0).numpy(), weights, strict=True)
     ]
     note = f'{seconds:.1f} s of video, best cosine {cosines.max():.3f}'
+    if (shown := inferencer.shown(scores[0])) is not None:
+        note += f'; shown: {", ".join(shown) or "none of the labels"}'
     return Answer(scores_of, note, _sheet(frames), _plot(inferencer, video, seconds))
 
 

@@ -9,12 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..datasets.lists.annotations import AnnotationError, Video, read_annotations, scan_folder
+from ..datasets.lists.annotations import (
+    LABEL_SEPARATOR,
+    AnnotationError,
+    Video,
+    read_annotations,
+    scan_folder,
+)
 from ..datasets.lists.check import recording
 from ..labels import humanize_label, read_labels
 
 NAMES_FILE = 'names.csv'
-LABEL_SEPARATOR = '|'
 _PATHS = ('path', 'video', 'video_path', 'filename', 'file')
 _LABELS = ('label', 'labels', 'class', 'category')
 # 'id_42', 'class3', '007', 'A1': nothing that a text tower has read about.
