@@ -5,6 +5,7 @@ import sys
 from email.parser import Parser
 from pathlib import Path
 
+import yaml
 from packaging.requirements import Requirement
 
 from projects.msta import __version__
@@ -36,6 +37,11 @@ def test_pip_is_told_version_python_and_the_pins(tmp_path):
     packages = done.stdout.splitlines()[-1].split()
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / 'projects').rglob('*.py')}
     assert {'.'.join(folder.parts) for folder in folders} <= set(packages)
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == __version__
 
 
 def test_a_name_of_a_config_is_enough_from_any_folder(tmp_path):

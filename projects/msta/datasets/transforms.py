@@ -97,6 +97,11 @@ class ClipGrayscale(BaseTransform):
         return f'{type(self).__name__}(p={self.p})'
 
 
+def _interleave(planes: np.ndarray) -> np.ndarray:
+    """Return (3, H, W) float planes as an (H, W, 3) uint8 image."""
+    return cv2.merge(list(np.clip(planes, 0, 255).astype(np.uint8)))
+
+
 @TRANSFORMS.register_module()
 class ClipColorJitter(ColorJitter):
     """ColorJitter applied to a clip with probability `p`, with one draw for all its frames.
@@ -131,10 +136,10 @@ class ClipColorJitter(ColorJitter):
 
     @staticmethod
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
-        hsv = cv2.cvtColor(np.clip(img, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
-        shifted = hsv[..., 0].astype(np.int16) + round(factor * 180)
-        hsv[..., 0] = shifted % 180
-        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+        hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+        hues = (np.arange(256) + round(factor * 180)) % 180
+        hsv[..., 0] = cv2.LUT(hsv[..., 0], hues.astype(np.uint8))
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
     def transform(self, results: dict) -> dict:
         imgs = list(results['imgs'])
@@ -142,10 +147,30 @@ class ClipColorJitter(ColorJitter):
             if random.random() < self.p:
                 frames = [slice(i, i + 1) for i in range(clip.start, clip.stop)]
                 for part in frames if self.per_frame else [clip]:
-                    self.fn_idx = random.sample(range(4), 4)
-                    imgs[part] = super().transform({'imgs': imgs[part]})['imgs']
+                    order = random.sample(range(4), 4)
+                    ranges = (self.brightness, self.contrast, self.saturation, self.hue)
+                    factors = [np.random.uniform(*limits) for limits in ranges]  # noqa: NPY002 (as upstream)
+                    imgs[part] = [self._change(img, order, factors) for img in imgs[part]]
         results['imgs'] = imgs
         return results
+
+    def _change(self, img: np.ndarray, order: list[int], factors: list[float]) -> np.ndarray:
+        """Upstream's arithmetic to the last bit, on planes, which is faster."""
+        planes = np.stack(cv2.split(img)).astype(np.float32)
+        for change in order:
+            factor = factors[change]
+            if change == 3:
+                if factor:
+                    turned = self.adjust_hue(_interleave(planes), factor)
+                    planes = np.stack(cv2.split(turned)).astype(np.float32)
+                continue
+            if change:
+                gray = self.rgb_to_grayscale(planes.transpose(1, 2, 0))
+                rest = np.mean(gray) if change == 1 else gray
+            planes *= factor
+            if change:
+                planes += (1 - factor) * rest
+        return _interleave(planes)
 
     def __repr__(self) -> str:
         return f'{super().__repr__()[:-1]}, p={self.p}, per_frame={self.per_frame})'
