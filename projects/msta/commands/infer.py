@@ -30,6 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_model_arguments(parser)
     parser.add_argument('--none-of-these', metavar='RULE.json', help='from tools/calibrate.py')
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        metavar='P',
+        help='several labels per video: show those of at least this probability (what the '
+        'checkpoint says)',
+    )
     parser.add_argument('--topk', type=int, default=5, help='labels per video (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=8, help='videos at a time (%(default)s)')
     parser.add_argument('--out', help='write the results to this .json or .csv file')
@@ -63,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
             **model_options(args),
             device=args.device,
             none_of_these=args.none_of_these,
+            threshold=args.threshold,
             batch_size=args.batch_size,
         )
     window = 2.0 if args.window is None else args.window

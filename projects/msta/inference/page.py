@@ -68,6 +68,8 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
     cosines, _, scores = inferencer.score(loaded.inputs[None])
     scores_of = dict(zip(labels, scores[0].tolist(), strict=True))
     note = f'{seconds:.1f} s of video, best cosine {cosines.max():.3f}'
+    if (shown := inferencer.shown(scores[0])) is not None:
+        note += f'; shown: {", ".join(shown) or "none of the labels"}'
     window = max(1.0, min(4.0, seconds / 8))
     timeline = analyse(inferencer, video, window, window / 2, topk=len(labels))
     if timeline.error:

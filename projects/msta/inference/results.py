@@ -27,7 +27,8 @@ class VideoResult:
     over the views of a video; ``probabilities`` are the head's scores, over all classes and
     averaged as in testing. ``scores`` has those of all K classes in the order of the label list.
     ``timings`` are seconds: ``decode`` (reading and the pipeline) and ``model`` (the video's share
-    of its batch). ``rejected`` is True where none of the labels is taken to fit.
+    of its batch). ``rejected`` is True where none of the labels is taken to fit. ``shown`` has the
+    labels that reach the threshold, of a model for several labels per video; else None.
     """
 
     video: str
@@ -39,6 +40,7 @@ class VideoResult:
     timings: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     scores: np.ndarray | None = None
+    shown: list[str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -46,10 +48,15 @@ class VideoResult:
 
     @property
     def label(self) -> str | None:
-        """The answer: the best label, ``'none of these'``, or None for an unreadable video."""
+        """The answer: the best label, ``'none of these'``, or None for an unreadable video.
+
+        Several labels are joined by ``|``, as a CSV of ``tools/adapt.py`` has them.
+        """
         if not self.ok:
             return None
-        return NONE_OF_THESE if self.rejected else self.labels[0]
+        if self.rejected or self.shown == []:
+            return NONE_OF_THESE
+        return '|'.join(self.shown or self.labels[:1])
 
     @property
     def probability(self) -> float | None:
@@ -64,6 +71,7 @@ class VideoResult:
         return {
             'video': self.video,
             'label': self.label,
+            **({} if self.shown is None else {'shown': [] if self.rejected else self.shown}),
             'topk': [
                 {'label': name, 'probability': p, 'cosine': c, 'logit': logit}
                 for name, p, c, logit in rows
@@ -96,19 +104,19 @@ def to_csv(results: Sequence[VideoResult]) -> str:
 
 
 def to_table(results: Sequence[VideoResult]) -> str:
-    """Columns for a terminal."""
+    """Columns for a terminal; ``*`` behind each label shown, where there may be several."""
     rows = [('video', '', 'label', 'probability', 'cosine', 'logit')]
     for r in results:
         if not r.ok:
             continue
-        if r.rejected:
+        if r.label == NONE_OF_THESE:
             rows.append((printable(r.video), '', NONE_OF_THESE, '', '', ''))
         for rank, name in enumerate(r.labels):
             rows.append(
                 (
-                    printable(r.video) if rank == 0 and not r.rejected else '',
+                    printable(r.video) if rank == 0 and r.label != NONE_OF_THESE else '',
                     str(rank + 1),
-                    name,
+                    f'{name} *' if r.shown and name in r.shown else name,
                     f'{r.probabilities[rank]:.3f}',
                     f'{r.cosines[rank]:.3f}',
                     f'{r.logits[rank]:.2f}',
