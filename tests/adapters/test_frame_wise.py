@@ -25,24 +25,6 @@ KINDS = {
     'SigLIP': {**ARCH, 'embed_dim': 32},
 }
 every_kind = pytest.mark.parametrize('kind', KINDS)
-# Trainable parameters of MSTA with a bottleneck of 128 in the last five blocks.
-COUNTS = {
-    ('PerceptionEncoder', 't16'): 992_320,
-    ('PerceptionEncoder', 's16'): 1_242_880,
-    ('PerceptionEncoder', 'b16'): 2_401_920,
-    ('PerceptionEncoder', 'l14'): 2_736_000,
-    ('PerceptionEncoder', 'g14'): 3_733_120,
-    ('CLIP', 'b16'): 1_744_000,
-    ('CLIP', 'long_b16'): 1_744_000,
-    ('CLIP', 'long_l14'): 2_407_040,
-    ('SigLIP', 'b16'): 2_072_960,
-    ('SigLIP', 'l16_256'): 2_736_000,
-    ('SigLIP', 'so400m14'): 3_067_520,
-    ('SigLIP', 'v2_b16'): 2_072_960,
-    ('SigLIP', 'v2_l16_256'): 2_736_000,
-    ('SigLIP', 'v2_so400m14'): 3_067_520,
-    ('SigLIP', 'v2_so400m16_256'): 3_067_520,
-}
 
 
 def on(name, kind):
@@ -51,8 +33,8 @@ def on(name, kind):
     return make(METHODS[name], kind.split()[0], KINDS[kind])
 
 
-@pytest.mark.parametrize('preset', COUNTS)
-def test_trainable_parameters(preset):
+@pytest.mark.parametrize('preset', PRESETS)
+def test_trainable_parameters_of_msta(preset):
     arch = PRESETS[preset]
     last = arch.layers
     with torch.device('meta'):
@@ -62,7 +44,7 @@ def test_trainable_parameters(preset):
     found = sum(p.numel() for p in adapter.parameters())
     # Down, up and convolution of a video block, down and up of a text block, and what they share.
     block = 261 * arch.width + 257 * arch.text_width + 128 * 131
-    assert found == COUNTS[preset] == 5 * block
+    assert found == 5 * block
 
 
 @pytest.mark.parametrize('name', METHODS)

@@ -1,11 +1,19 @@
-"""Configs of the other foundations: their views, their size, and the recipe of CLIP's sibling."""
+"""Configs of the other foundations: their views, their size, and the recipe of CLIP's sibling.
+
+The README's table of foundations, anew: ``python -m tests.configs.test_foundations``.
+"""
+
+import re
 
 import pytest
 import torch
 
 import projects.msta.register  # noqa: F401
+from projects.msta.adapters import build_adapter
+from projects.msta.foundation import build_foundation
+from projects.msta.foundation.presets import PRESETS
 from projects.msta.foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS
-from projects.msta.paths import CONFIGS
+from projects.msta.paths import CONFIGS, ROOT
 from projects.msta.training.config import read_config
 from projects.msta.training.preprocessing import use_foundation
 
@@ -50,3 +58,38 @@ def test_size_statistics_and_weights(tag):
         i for i in KNOWN_WEIGHTS.values() if (i.kind, i.arch) == (foundation.type, foundation.arch)
     ]
     assert model.backbone.checkpoint == str(FOUNDATION_DIR / info.file)
+
+
+def table():
+    """The rows of the README's table: every published file, from the code's own facts."""
+    rows = []
+    for info in KNOWN_WEIGHTS.values():
+        arch = PRESETS[info.kind, info.arch]
+        with torch.device('meta'):
+            model = build_foundation({'type': info.kind, 'arch': info.arch})
+            top = {'type': 'MSTAAdapter', 'blocks': (arch.layers - 4, arch.layers), 'dim': 128}
+            adapter = build_adapter(top, model.requires_grad_(False))
+        size, trained = (sum(p.numel() for p in part.parameters()) for part in (model, adapter))
+        cells = (
+            f'`{info.kind}` `{info.arch}`',
+            f'[{info.file}]({info.source.split()[0]})',
+            info.licence,
+            f'{size / 1e6:.0f} M',
+            f'{trained:,}',
+            str(arch.embed_dim),
+            str(arch.context_length),
+            f'{arch.image_size}, {arch.resize}',
+            '-' if arch.tokenizer == 'clip' else 'configs, `tokenizer.json`',
+        )
+        rows.append(f'| {" | ".join(cells)} |')
+    return rows
+
+
+def test_the_table_in_the_readme_is_that_of_the_code():
+    stated = re.findall(r'^\| `\w+` `\w+` .*$', (ROOT / 'README.md').read_text(), re.M)
+    assert stated == table()
+    assert {(info.kind, info.arch) for info in KNOWN_WEIGHTS.values()} == set(PRESETS)
+
+
+if __name__ == '__main__':
+    print('\n'.join(table()))
