@@ -178,7 +178,9 @@ def test_classes_of_a_data_folder_are_taken(world, changed, tmp_path):
 
 
 def test_a_config_is_found_by_its_name(world, tmp_path):
-    (run,) = planned(world, world.folder, tmp_path, 'base2novel', '--config', 'msta_tiny_shapes').runs
+    (run,) = planned(
+        world, world.folder, tmp_path, 'base2novel', '--config', 'msta_tiny_shapes'
+    ).runs
     assert run.recipe.file == CONFIGS / 'msta_tiny_shapes.py'
 
 

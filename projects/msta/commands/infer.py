@@ -96,7 +96,7 @@ def check_outputs(
     live: bool,
 ) -> None:
     """Find out about a file that cannot be written before the work, not after it."""
-    from ..inference.results import check_target
+    from ..files import check_target
 
     if out is not None and Path(out).suffix.lower() not in ('.json', '.csv'):
         raise ValueError(f'--out {out}: the file name must end in .json or .csv')
