@@ -127,7 +127,7 @@ def test_one_label_is_a_label(run, tiny):
     shown = [
         warnings.formatwarning(w.message, w.category, w.filename, w.lineno) for w in given_ones
     ]
-    assert shown[0].startswith('warning: there is one class') and shown[0].count('\n') == 1
+    assert shown.startswith('warning: there is one class') and shown.count('\n') == 1
     assert status == 0
     assert json.loads(out)[0]['label'] == 'pan left'
     assert parse_labels('my/list.txt') == 'my/list.txt'
