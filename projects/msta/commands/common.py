@@ -115,11 +115,17 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
 _SOURCE_AND_TEXT = warnings.formatwarning
 
 
-def one_line(message: Any, category: type, filename: str, *place: Any) -> str:
+def one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
     """Show a warning of this project as what it says, without the line of code that gave it."""
     if category.__module__.startswith('projects.msta') or Path(filename).is_relative_to(PACKAGE):
         return f'warning: {message}\n'
-    return _SOURCE_AND_TEXT(message, category, filename, *place)
+    return _SOURCE_AND_TEXT(message, category, filename, lineno, line)
 
 
 def print_any_name() -> None:

@@ -184,7 +184,7 @@ def _write_names(ax: Axes, names: Sequence[str], places: np.ndarray, stars: np.n
 
     Those that find no place, the last ones first, are left out: the legend has them by colour.
     """
-    figure = ax.figure
+    figure: Any = ax.figure
     figure.draw_without_rendering()  # the layout settles where things are
     inside = ax.get_window_extent()
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in ax.transData.transform(stars)]

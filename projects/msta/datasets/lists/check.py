@@ -78,8 +78,9 @@ def check_classes(
 def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> Iterable[Problem]:
     """Videos whose folder (or UCF-101 file name) is the name of another class than their own."""
     index = {normalise(label): position for position, label in enumerate(labels)}
-    for position, label in enumerate(labels):  # "a ring moving left" in the folder ring_moving_left
-        index.setdefault(normalise(_ARTICLE.sub('', label)), position)
+    # "a ring moving left" lies in ring_moving_left.
+    bare = {normalise(_ARTICLE.sub('', text)): position for position, text in enumerate(labels)}
+    index = bare | index
     wrong = []
     for video in videos:
         path = Path(video.path)
