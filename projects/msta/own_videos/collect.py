@@ -65,6 +65,7 @@ def collect(
     videos: str | Path | None = None,
     labels: str | Path | Sequence[str] | None = None,
     group: str | None = None,
+    least: int = 2,
 ) -> Collection:
     """Read what a user has.
 
@@ -78,6 +79,7 @@ def collect(
         group: the CSV's column of groups, or a regular expression whose first group (or whole
             match) in a path names what a clip was cut from. By default the forms of UCF-101
             (``_g07_``) and Kinetics (``ID_000010_000020``) are known.
+        least: fewest classes with videos; 1 where others are known from before.
 
     Raises:
         AnnotationError: nothing that can be trained on, with what is missing.
@@ -107,15 +109,15 @@ def collect(
     if not root.is_dir():
         raise AnnotationError(f'{root}: no such folder of videos')
     collection = Collection(root.resolve(), names, clips)
-    _check(collection, source)
+    _check(collection, source, least)
     collection.clips = _with_groups(clips, group if column is None else None)
     return collection
 
 
-def _check(collection: Collection, source: Path) -> None:
+def _check(collection: Collection, source: Path, least: int) -> None:
     counts = collection.counts()
     present = [name for name, count in zip(collection.names, counts, strict=True) if count]
-    if len(present) < 2:
+    if len(present) < least:
         raise AnnotationError(
             f'{source}: videos of {len(present)} class ({", ".join(present)}): a recogniser tells '
             'at least two classes apart. Add a folder of what it must not be taken for'
