@@ -53,6 +53,10 @@ def benchmark(argv: Sequence[str] | None = None) -> int:
 
 def run_benchmark(args: argparse.Namespace) -> None:
     """Call ``input_speed`` and ``benchmark.compare``; print and write what they give."""
+    from projects.msta.files import check_target, write_json
+
+    if args.out:
+        check_target(args.out, make_folder=True)
     if 'input' in args.cases:
         from . import input_speed
 
@@ -61,8 +65,6 @@ def run_benchmark(args: argparse.Namespace) -> None:
         print(input_speed.table(loaders, 'training loader'), end='\n\n', flush=True)
     if not set(args.cases) & set(COMPARED):
         return
-    from projects.msta.files import write_json
-
     from .benchmark import compare, table
     from .workbench import Setting
 

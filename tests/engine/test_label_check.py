@@ -120,6 +120,9 @@ def test_a_class_list_in_another_order_than_the_folders_is_refused():
     (warning,) = check_class_folders(Clips(paths, [0, 1, 1]), ['push', 'pull'])
     assert 'clips.txt: 1 of 3 videos' in warning and 'push/b.mp4' in warning
     assert check_class_folders(Clips(['x/1.mp4'], [0]), ['push', 'pull']) == []
+    # As the Shapes world has them: the folder leaves out the article.
+    with pytest.raises(LabelError, match='2 of 2 videos'):
+        check_class_folders(Clips(['ring_left/1.mp4'] * 2, [1, 1]), ['a ring left', 'a bar left'])
 
 
 def test_a_single_class_and_a_loss_without_descriptions_are_said(tmp_path, capsys):

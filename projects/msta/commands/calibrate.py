@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Calibrate, write the rule and say what it does."""
-    from ..inference.results import check_target
+    from ..files import check_target
 
     check_target(args.out)
     known: Any = args.known

@@ -21,6 +21,7 @@ from ..datasets.lists.annotations import (
     write_lines,
     write_skip_list,
 )
+from ..files import check_target
 from ..labels import read_labels
 from .common import add_debug, run_tool
 
@@ -103,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
     )
     from ..datasets.lists.probe import Probe, probe_videos
 
+    for path in filter(None, (args.report, args.skip_list)):
+        check_target(path, make_folder=True)
     labels = None if args.labels is None else read_labels(args.labels)
     if labels is None and args.lists and all(Path(path).is_dir() for path in args.lists):
         labels = scan_folder(args.lists[0])[1]

@@ -10,9 +10,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ..paths import ROOT
+from ..paths import PACKAGE, ROOT
 from ..training.ranks import say
 
 
@@ -92,6 +93,7 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     debug = debug or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
     print_any_name()
+    warnings.formatwarning = _SOURCE_AND_TEXT if debug else one_line
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -108,6 +110,22 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
         say(traceback.format_exc() if message is None else f'error: {message}', lost)
         return 1 if message is None else 2
     return status
+
+
+_SOURCE_AND_TEXT = warnings.formatwarning
+
+
+def one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Show a warning of this project as what it says, without the line of code that gave it."""
+    if category.__module__.startswith('projects.msta') or Path(filename).is_relative_to(PACKAGE):
+        return f'warning: {message}\n'
+    return _SOURCE_AND_TEXT(message, category, filename, lineno, line)
 
 
 def print_any_name() -> None:

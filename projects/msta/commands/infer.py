@@ -104,15 +104,11 @@ def check_outputs(
     live: bool,
 ) -> None:
     """Find out about a file that cannot be written before the work, not after it."""
-    from ..inference.results import check_target
+    from ..files import PICTURES, check_target
 
-    if out is not None and Path(out).suffix.lower() not in ('.json', '.csv'):
-        raise ValueError(f'--out {out}: the file name must end in .json or .csv')
-    if video_out is not None and not video_out.lower().endswith('.mp4'):
-        raise ValueError(f'--video-out {video_out}: the file name must end in .mp4')
-    for path in (out, video_out, plot_out):
+    for path, endings in ((out, ('.json', '.csv')), (video_out, ('.mp4',)), (plot_out, PICTURES)):
         if path is not None:
-            check_target(path)
+            check_target(path, endings)
     if (video_out or plot_out) and (len(videos) > 1 or live):
         raise ValueError('--video-out and --plot-out are for one video file at a time')
     if live and (len(videos) > 1 or out):

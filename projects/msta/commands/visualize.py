@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from ..files import PICTURES, check_target
 from .common import add_debug, run_tool
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Draw the picture that was asked for."""
+    check_target(args.out, PICTURES)
     with stdout_is_for_results():
         from ..inference import drawing
 

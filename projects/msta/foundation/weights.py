@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -234,6 +235,7 @@ def mark_of(state: Mapping[str, Tensor]) -> str:
 
 def describe_missing(path: str | Path, kind: str, arch: object) -> str:
     """What to fetch, and where to put it, when the foundation weights at ``path`` are not there."""
+    path = os.path.normpath(path)
     lines = [f'foundation weights not found: {path}']
     for info in KNOWN_WEIGHTS.values():
         if (info.kind, info.arch) == (kind, arch):

@@ -161,12 +161,10 @@ def draw_cell(image: np.ndarray, cell: Cell, bars: int) -> np.ndarray:
 
 def write_timeline_plot(timeline: Timeline, path: str | Path) -> None:
     """A picture of the windows' probabilities over time, above the merged segments."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from .pictures import new_figure, save
 
     names = winners(timeline)[:_PLOTTED_LABELS]
-    figure = Figure(figsize=(10, 4.5), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 4.5)
     curves, strip = figure.subplots(2, 1, sharex=True, gridspec_kw={'height_ratios': [5, 1]})
     centres = [(cell.start_sec + cell.end_sec) / 2 for cell in timeline.cells]
     colours = {name: f'C{index}' for index, name in enumerate(names)}
@@ -182,10 +180,7 @@ def write_timeline_plot(timeline: Timeline, path: str | Path) -> None:
         colour = colours.get(segment.label, '0.8')
         strip.axvspan(segment.start_sec, segment.end_sec, color=colour, linewidth=0)
     strip.set(xlabel='seconds', yticks=[], xlim=(0, timeline.duration_sec))
-    format_name = Path(path).suffix.lstrip('.') or 'png'
-    if format_name not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f'{path}: a plot is written as .png, .svg or .pdf')
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=120, format=format_name))
+    save(figure, path)
 
 
 def winners(timeline: Timeline) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import dump_json, replacing
+from ..files import check_target, dump_json, replacing
 
 NONE_OF_THESE = 'none of these'
 
@@ -139,31 +138,11 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     return ''.join(lines)
 
 
-def check_target(path: str | Path) -> None:
-    """Find out that a file cannot be written before the work, not after it.
-
-    Raises:
-        OSError: its folder does not exist or cannot be written to, or a folder is in its place.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
-    if path.is_dir():
-        raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise PermissionError(
-            f'{path}: the folder {path.parent} cannot be written to ({error.strerror}): name '
-            'a file in another one'
-        ) from error
-
-
 def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
     """Have ``write`` make a file that a user named, whole or not at all.
 
     Raises:
-        OSError: as :func:`check_target`.
+        OSError: as :func:`.files.check_target`.
     """
     check_target(path)
     with replacing(path) as temporary:

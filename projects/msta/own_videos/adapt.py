@@ -90,7 +90,7 @@ def adapt(
     out = Path(out).expanduser().resolve()
     before = None if start is None else Path(start).expanduser().resolve()
     weights = Path(foundation or TINY_SHAPES).expanduser().resolve()
-    collection = collect(source, videos, labels, group, 2 if before is None else 1)
+    collection = collect(source, videos, labels, group, least=1 if before else 2)
     if before is not None:
         collection = join_earlier(before, collection)
     given = {key: value for key, value in (settings or {}).items() if value is not None}

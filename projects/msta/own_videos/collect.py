@@ -84,7 +84,7 @@ def collect(
         group: the CSV's column of groups, or a regular expression whose first group (or whole
             match) in a path names what a clip was cut from. By default the forms of UCF-101
             (``_g07_``) and Kinetics (``ID_000010_000020``) are known.
-        least: the fewest classes that there may be videos of.
+        least: fewest classes with videos; 1 where others are known from before.
 
     Raises:
         AnnotationError: nothing that can be trained on, with what is missing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -231,7 +232,9 @@ class Demo:
 def _tqdm_bar(title: str) -> Any:
     from tqdm import tqdm
 
-    return tqdm(desc=f'{title:>16}', leave=True, dynamic_ncols=True, mininterval=0.5)
+    # Without a terminal a line every half minute keeps logs readable.
+    often = 0.5 if sys.stderr.isatty() else 30
+    return tqdm(desc=f'{title:>16}', leave=True, dynamic_ncols=True, mininterval=often)
 
 
 def report(result: DemoResult) -> list[str]:

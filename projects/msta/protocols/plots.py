@@ -93,7 +93,8 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
     axes.tick_params(axis='y', labelsize=7)
     axes.axvline(0, color='black', linewidth=0.8)
     axes.set_xlabel('points')
-    axes.set_title(title, fontsize=9)
+    axes.margins(y=0.01)
+    figure.suptitle(title, fontsize=9)
     return figure
 
 
@@ -126,7 +127,7 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
     axes.set_xticks(ticks, [names[i] for i in shown], rotation=90, fontsize=size)
     axes.set_yticks(ticks, [names[i] for i in shown], fontsize=size)
     axes.set_xlabel('answer')
-    axes.set_ylabel('class')
+    axes.set_ylabel('true class')
     figure.suptitle(title, fontsize=9)
     figure.colorbar(image, shrink=0.6)
     return figure

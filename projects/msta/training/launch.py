@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from ..archives import find_checkpoint
+from ..files import check_target
 from ..locks import locked
 from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
 from .config_check import check_parts
@@ -202,6 +203,7 @@ def make_test_config(
     if dump is not None:
         if Path(dump).suffix not in ('.pkl', '.pickle'):
             raise ConfigError(f'--dump {dump}: the file name must end in .pkl or .pickle')
+        check_target(dump, make_folder=True)
         evaluators = cfg.get('test_evaluator') or []
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         cfg.test_evaluator = [

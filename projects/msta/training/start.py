@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +30,7 @@ def check_files(cfg: Config, training: bool) -> None:
         from ..foundation.weights import describe_missing
 
         raise FileNotFoundError(
-            describe_missing(
-                os.path.normpath(weights), foundation.get('type', ''), foundation.get('arch')
-            )
+            describe_missing(weights, foundation.get('type', ''), foundation.get('arch'))
         )
     labels = model.get('labels')
     if labels is not None:

@@ -16,6 +16,7 @@ from .splits import class_counts
 
 _KINETICS = re.compile(r'(.{11})_\d{6}_\d{6}$')
 _UCF101 = re.compile(r'v_([A-Za-z]+)_(g\d\d)_c\d\d$')
+_ARTICLE = re.compile(r'^(an?|the) ', re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,9 @@ def check_classes(
 def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> Iterable[Problem]:
     """Videos whose folder (or UCF-101 file name) is the name of another class than their own."""
     index = {normalise(label): position for position, label in enumerate(labels)}
+    # "a ring moving left" lies in ring_moving_left.
+    bare = {normalise(_ARTICLE.sub('', text)): position for position, text in enumerate(labels)}
+    index = bare | index
     wrong = []
     for video in videos:
         path = Path(video.path)
