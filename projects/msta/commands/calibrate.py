@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 if TYPE_CHECKING:
@@ -39,13 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_model_arguments(parser)
     parser.add_argument('--batch-size', type=int, default=8, help='videos at a time')
     parser.add_argument('--out', required=True, metavar='RULE.json', help='file to write')
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -99,3 +92,6 @@ def report(found: Calibration, others: int) -> None:
             'do not use it; try the other --method, other labels or a better model',
             file=sys.stderr,
         )
+
+
+main = make_main(build_parser, run)

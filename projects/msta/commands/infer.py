@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 if TYPE_CHECKING:
@@ -40,13 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     long.add_argument('--min-segment', type=float, metavar='SEC', help='shortest segment (0)')
     long.add_argument('--video-out', metavar='FILE.mp4', help='copy with the labels drawn in')
     long.add_argument('--plot-out', metavar='FILE.png', help='plot of the labels over time')
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -177,3 +171,6 @@ def output(out: str | None, items: Sequence[Any], form: Any) -> int:
     as_table = out is not None or sys.stdout.isatty()
     sys.stdout.write(form.to_table(items) if as_table else form.to_json(items))
     return int(any(not item.ok for item in items))
+
+
+main = make_main(build_parser, run)
