@@ -28,7 +28,7 @@ def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: 
     count = len(frames)
     total = attention.sum()
     whole = count if total > 1.001 else 1  # a tower that sees each frame alone sums to 1 in each
-    figure = _figure(max(2 * count, 5), 4.9)
+    figure = new_figure(max(2 * count, 5), 4.9)
     top, bottom = np.atleast_2d(figure.subplots(2, count, squeeze=False))
     for index, (frame, weights) in enumerate(zip(frames, attention, strict=True)):
         top[index].imshow(frame)
@@ -59,7 +59,7 @@ def draw_similarities(
     in which similar ones, by the last matrix, are neighbours.
     """
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
-    order = np.arange(count) if few else _neighbours_together(list(matrices.values())[-1])
+    order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order.tolist()]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
@@ -67,7 +67,7 @@ def draw_similarities(
     written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
     # Inches of the longest name; the layout of square panels makes no room for it by itself.
     longest = 0.6 * written / 72 * max((len(name) for name in labels), default=0)
-    figure = _figure(side * len(matrices) + longest + 1.8, side + longest + 0.8)
+    figure = new_figure(side * len(matrices) + longest + 1.8, side + longest + 0.8)
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
     middle = (values.min() + values.max()) / 2
@@ -89,12 +89,15 @@ def draw_similarities(
     save(figure, path)
 
 
-def _neighbours_together(cosines: np.ndarray) -> np.ndarray:
-    """An order of the classes ``(K,)``: leaves of an average-linkage tree."""
+def neighbours_together(similarities: np.ndarray) -> np.ndarray:
+    """Order classes ``(K, K)`` -> ``(K,)`` so that similar ones, up to 1, are neighbours.
+
+    The order is that of the leaves of an average-linkage tree.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    distances = np.clip(1 - cosines, 0, None)
+    distances = np.clip(1 - similarities, 0, None)
     np.fill_diagonal(distances, 0)
     condensed = squareform((distances + distances.T) / 2, checks=False)
     return leaves_list(linkage(condensed, 'average', optimal_ordering=True))
@@ -104,7 +107,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, float]], path: str | Path) -> No
     """Norm of the trained weights by block (outer keys) and part (inner keys), as bars."""
     blocks = list(norms)
     parts = sorted({part for of_block in norms.values() for part in of_block})
-    figure = _figure(max(6, 0.8 * len(blocks) + 4), 4)
+    figure = new_figure(max(6, 0.8 * len(blocks) + 4), 4)
     ax: Axes = figure.subplots()
     width = 0.8 / len(parts)
     for index, part in enumerate(parts):
@@ -141,7 +144,7 @@ def draw_map(
     perplexity = min(30.0, (len(points) - 1) / 3)
     flat = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=seed)
     places = flat.fit_transform(points)
-    figure = _figure(10, 7)
+    figure = new_figure(10, 7)
     ax: Axes = figure.subplots()
     # The classes that are answered most have colours of their own, the others are grey.
     counts = np.bincount(np.asarray(answers, dtype=int), minlength=len(labels))
@@ -201,7 +204,8 @@ def _of(name: str, count: int) -> str:
     return f'{short} ({count})'
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, in inches; without pyplot: no display, no state between threads."""
     figure = Figure(figsize=(min(width, 36), min(height, 36)), layout='constrained')
     FigureCanvasAgg(figure)
     return figure
