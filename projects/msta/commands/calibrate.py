@@ -18,26 +18,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='calibrate.py', description="Find below which cosine the answer is 'none of these'."
     )
-    parser.add_argument(
-        'known', help='videos that show one of the labels: annotation list, folder or glob'
-    )
-    parser.add_argument('--unknown', nargs='+', help='videos that show none: folder, glob, files')
-    parser.add_argument('--data-root', help="folder of the list's paths (the list's own)")
-    parser.add_argument(
+    add = parser.add_argument
+    add('known', help='videos that show one of the labels: annotation list, folder or glob')
+    add('--unknown', nargs='+', help='videos that show none: folder, glob, files')
+    add('--data-root', help="folder of the list's paths (the list's own)")
+    add(
         '--method',
         choices=['threshold', 'margin'],
         default='threshold',
         help='the best cosine, or its lead over the second best',
     )
-    parser.add_argument(
+    add(
         '--keep',
         type=float,
         default=0.95,
         help='share of the known videos that must pass, without --unknown (%(default)s)',
     )
     add_model_arguments(parser)
-    parser.add_argument('--batch-size', type=int, default=8, help='videos at a time')
-    parser.add_argument('--out', required=True, metavar='RULE.json', help='file to write')
+    add('--batch-size', type=int, default=8, help='videos at a time')
+    add('--out', required=True, metavar='RULE.json', help='file to write')
     return parser
 
 

@@ -112,7 +112,9 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     """
     debug = debug or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
-    print_any_name()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is shown as escapes
+            stream.reconfigure(errors='backslashreplace')
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -129,13 +131,6 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
         say(traceback.format_exc() if message is None else f'error: {message}', lost)
         return 1 if message is None else 2
     return status
-
-
-def print_any_name() -> None:
-    """Let a terminal show as escapes what its encoding lacks, file names of any bytes included."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='backslashreplace')
 
 
 def explain(error: Exception) -> str | None:
@@ -174,12 +169,9 @@ def _missing(error: ModuleNotFoundError) -> str | None:
     name = (error.name or '').partition('.')[0]
     if name in ('', 'projects', 'benchmarks'):
         return None
-    here = sys.prefix == str(ROOT / '.venv')
-    remedy = (
-        'make setup, or pip install -r requirements.txt'
-        if here
-        else ('source .venv/bin/activate (make setup makes it), or pip install -r requirements.txt')
-    )
+    inside = sys.prefix == str(ROOT / '.venv')
+    remedy = 'make setup' if inside else 'source .venv/bin/activate (make setup makes it)'
+    remedy += ', or pip install -r requirements.txt'
     return f'{name} is not installed for {sys.executable}; {remedy}; tools/doctor.py says more'
 
 
