@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,33 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_debug(parser: argparse.ArgumentParser) -> None:
-    """Add ``--debug``, for the second argument of :func:`run_tool`."""
+def add_debug(parser: argparse.ArgumentParser, default: Any = False) -> None:
+    """Add ``--debug``; a subcommand's parser takes ``argparse.SUPPRESS`` as default."""
     parser.add_argument(
-        '--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)'
+        '--debug',
+        action='store_true',
+        default=default,
+        help='show where an error came from (or: MSTA_DEBUG=1)',
     )
+
+
+def make_main(
+    build_parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], Any]
+) -> Callable[[Sequence[str] | None], int]:
+    """Return the ``main`` of a tool: parse, run the action, give the exit status.
+
+    The action is called without ``debug``, so that a command whose arguments have the names of a
+    function's keywords can hand on ``vars(args)``.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        parser = build_parser()
+        add_debug(parser)
+        args = parser.parse_args(argv)
+        debug = vars(args).pop('debug')
+        return run_tool(lambda: run(args), debug)
+
+    return main
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +101,6 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help='set by launchers'
     )
-    add_debug(parser)
 
 
 def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
@@ -171,12 +192,9 @@ def _missing(error: ModuleNotFoundError) -> str | None:
     name = (error.name or '').partition('.')[0]
     if name in ('', 'projects', 'benchmarks'):
         return None
-    here = sys.prefix == str(ROOT / '.venv')
-    remedy = (
-        'make setup, or pip install -r requirements.txt'
-        if here
-        else ('source .venv/bin/activate (make setup makes it), or pip install -r requirements.txt')
-    )
+    inside = sys.prefix == str(ROOT / '.venv')
+    remedy = 'make setup' if inside else 'source .venv/bin/activate (make setup makes it)'
+    remedy += ', or pip install -r requirements.txt'
     return f'{name} is not installed for {sys.executable}; {remedy}; tools/doctor.py says more'
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from ..files import PICTURES, check_target
-from .common import add_debug, run_tool
+from .common import add_debug, make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 
@@ -18,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
         picture = pictures.add_parser(name, help=text, description=text)
         picture.add_argument('--out', required=True, metavar='FILE', help='.png, .svg or .pdf')
         add_model_arguments(picture)
-        add_debug(picture)
+        add_debug(picture, argparse.SUPPRESS)
         return picture
 
     attention = add('attention', 'where the CLS token looks, over the frames')
@@ -29,11 +28,6 @@ def build_parser() -> argparse.ArgumentParser:
     plane = add('map', 'videos and classes in the plane (t-SNE)')
     plane.add_argument('videos', nargs='+', help='files, folders or globs')
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -52,3 +46,6 @@ def run(args: argparse.Namespace) -> None:
         else:
             drawing.embedding_map(args.out, args.videos, device=args.device, **model)
     print(args.out)
+
+
+main = make_main(build_parser, run)

@@ -60,7 +60,7 @@ def draw_similarities(
     in which similar ones, by the last matrix, are neighbours.
     """
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
-    order = np.arange(count) if few else _neighbours_together(list(matrices.values())[-1])
+    order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order.tolist()]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
@@ -91,12 +91,15 @@ def draw_similarities(
     save(figure, path)
 
 
-def _neighbours_together(cosines: np.ndarray) -> np.ndarray:
-    """An order of the classes ``(K,)``: leaves of an average-linkage tree."""
+def neighbours_together(similarities: np.ndarray) -> np.ndarray:
+    """Order classes ``(K, K)`` -> ``(K,)`` so that similar ones, up to 1, are neighbours.
+
+    The order is that of the leaves of an average-linkage tree.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    distances = np.clip(1 - cosines, 0, None)
+    distances = np.clip(1 - similarities, 0, None)
     np.fill_diagonal(distances, 0)
     condensed = squareform((distances + distances.T) / 2, checks=False)
     return leaves_list(linkage(condensed, 'average', optimal_ordering=True))
@@ -226,7 +229,7 @@ def _of(name: str, count: int) -> str:
 
 
 def new_figure(width: float, height: float, layout: Any = 'constrained') -> Figure:
-    """A figure of this size in inches, without a display."""
+    """Return an empty figure, in inches; without pyplot: no display, no state between threads."""
     figure = Figure(figsize=(min(width, 36), min(height, 36)), layout=layout)
     FigureCanvasAgg(figure)
     return figure
