@@ -6,8 +6,6 @@ the shared block, whose descriptor is the first argument. While a patient reques
 ``{"alive": true}`` go out. It ends when stdin closes.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import json
 import os

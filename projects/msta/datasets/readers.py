@@ -1,7 +1,5 @@
 """The one reader of videos, and stand-ins, with what MMAction2's DecordDecode calls of a reader."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from functools import cached_property

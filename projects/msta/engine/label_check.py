@@ -1,14 +1,11 @@
 """Labels that do not fit the model's class list stop a run before any weight is read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmaction.evaluation import AccMetric
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from ..datasets.lists.annotations import Video
@@ -16,7 +13,7 @@ from ..datasets.lists.check import Expected, check_classes
 from ..evaluation.metric import MSTAMetric
 from ..evaluation.multi_label import MultiLabelMetric
 from ..labels import LabelError
-from .wrapped import flatten_datasets
+from .wrapped import flatten_datasets, unwrap
 
 
 def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
@@ -135,7 +132,7 @@ class LabelCheckHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Check every data set; warn of a training that cannot teach what is expected."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         labels = getattr(model, 'labels', None)
         if labels is None:
             return

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..adapters import AdapterError, all_options
 from ..archives import not_finite
+from ..spelling import few
 
 if TYPE_CHECKING:
     from .msta_backbone import MSTABackbone
@@ -81,12 +82,9 @@ def check_belongs(backbone: MSTABackbone, state_dict: dict[str, Any], prefix: st
     ]
     problems += [f'{key} holds NaN or infinity' for key in not_finite(given.items())]
     if problems:
-        more = len(problems) - _MOST_PROBLEMS
         raise CheckpointError(
             f'the checkpoint holds adapters {facts.adapter}, this model has {adapter}; nothing was '
-            'loaded: '
-            + '; '.join(problems[:_MOST_PROBLEMS])
-            + (f' and {more} more' if more > 0 else '')
+            f'loaded: {few(problems, _MOST_PROBLEMS, "; ")}'
         )
     _warn_of_options(facts.adapter, adapter)
 

@@ -1,7 +1,5 @@
 """Lists of videos and their class indices: text, CSV, or a folder for each class. No torch."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from ...files import write_text
 from ...labels import read_labels
+from ...spelling import few
 from ..images import IMAGE_SUFFIXES
 
 # fmt: off
@@ -291,9 +290,3 @@ def _check_range(
             f'{source}: {len(wrong)} class indices are not {allowed}: {few(wrong)}. Indices start '
             'at 0; check that the list belongs to these classes.'
         )
-
-
-def few(items: Sequence[str], most: int = 5) -> str:
-    """Return the first items, and how many more there are, for a message."""
-    rest = f' and {len(items) - most} more' if len(items) > most else ''
-    return ', '.join(items[:most]) + rest
