@@ -57,6 +57,24 @@ def test_table_holds_what_the_runs_gave(world, compared):
     assert shown[3:6] == [f'{probe["values"][c]["mean"]:.1f}' for c in ('base', 'novel', 'HM')]
 
 
+def test_claims_are_judged_by_the_same_runs(world, compared, capsys):
+    work_dir = compared[0]
+    comparison = read(work_dir, 'comparison.json')
+    (rates,) = work_dir.glob('compare-*/search.json')
+    given = world.arguments('claims', work_dir, '--seeds', 1, '--rates', rates)
+    assert run_protocol.main([*given, '--only', 'adapts', 'linear-probe']) == 0
+    assert 'training starts' not in capsys.readouterr().out
+    (folder,) = work_dir.glob('claims-*')
+    judged = json.loads((folder / 'claims.json').read_text())
+    page = (folder / 'claims.md').read_text()
+    means = {row['method']: row['values']['HM']['mean'] for row in comparison['methods']}
+    for row in judged.values():
+        assert [row['better'], row['worse']] == pytest.approx([means[m] for m in row['methods']])
+        assert row['low'] <= row['difference'] <= row['high']
+        assert f'| {row["text"]} |' in page and row['verdict'] in page
+    assert read(work_dir, 'comparison.json') == comparison
+
+
 def test_rates_are_those_that_did_best_on_videos_apart(world, compared):
     found = read(compared[0], 'search.json')
     seen = set((world.folder / 'base_train_16shot_seed1.txt').read_text().split())

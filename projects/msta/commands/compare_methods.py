@@ -6,18 +6,22 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..protocols.definitions import MOST_RATES
+from ..protocols.definitions import ProtocolError
 from .common import run_tool
 from .protocol_arguments import (
     AddMethod,
     add_arguments,
+    add_search,
     make_request,
     outline,
     prepare_terminal,
     say_warnings,
 )
+
+if TYPE_CHECKING:
+    from ..protocols.compare import Comparison
 
 _ABOUT = """Compare methods on a protocol.
 
@@ -44,22 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=('NAME', 'KEY=VALUE'),
         help='a method of your own, by the settings it changes; may be given several times',
     )
-    add(
-        '--search',
-        type=int,
-        nargs='?',
-        const=MOST_RATES,
-        metavar='N',
-        help='choose the learning rate of each method on validation videos, out of at most N '
-        f'({MOST_RATES}); without it or --rates each has its start value',
-    )
-    add('--rates', type=Path, metavar='FILE', help='rates that a search of another run chose')
-    add(
-        '--validation',
-        type=Path,
-        metavar='LIST',
-        help='--search: videos of the trained classes; those trained on are left out',
-    )
+    add_search(add)
     add('--rounds', type=int, default=15, help='steps timed per method; 0: none (%(default)s)')
     return parser
 
@@ -76,9 +65,21 @@ def run(args: argparse.Namespace, command: str) -> None:
     from ..protocols.compare import Comparison
     from ..protocols.processes import say
 
-    _check(args)
+    check_search(args)
+    if args.rounds < 0:
+        raise ProtocolError(f'--rounds must be 0 or more, got {args.rounds}')
     prepare_terminal()
     comparison = Comparison(make_request(args), args.methods, args.add)
+    if not prepare(comparison, args):
+        return
+    print(f'\n{comparison.run(command, args.rounds, args.jobs, args.overwrite, args.port)}')
+    say(f'{comparison.folder / "comparison.json"}')
+
+
+def prepare(comparison: Comparison, args: argparse.Namespace) -> bool:
+    """Find each method's rate and check the runs; return whether they are to be run."""
+    from ..protocols.processes import say
+
     if args.rates is not None:
         comparison.take_rates(args.rates)
     elif args.search is not None:
@@ -96,14 +97,12 @@ def run(args: argparse.Namespace, command: str) -> None:
     say_warnings(plan)
     if args.dry_run:
         print(outline(plan))
-        return
-    print(f'\n{comparison.run(command, args.rounds, args.jobs, args.overwrite, args.port)}')
-    say(f'{comparison.folder / "comparison.json"}')
+        return False
+    return True
 
 
-def _check(args: argparse.Namespace) -> None:
-    from ..protocols.definitions import ProtocolError
-
+def check_search(args: argparse.Namespace) -> None:
+    """Refuse options of the search that do not go together."""
     if args.search is not None and args.rates is not None:
         raise ProtocolError('--search chooses rates, --rates takes chosen ones: give one of them')
     if args.search is not None and args.search < 2:
@@ -112,5 +111,3 @@ def _check(args: argparse.Namespace) -> None:
         raise ProtocolError('--search chooses rates by the last epoch; leave out --select best')
     if args.validation is not None and args.search is None:
         raise ProtocolError('--validation is what --search chooses rates on; give --search too')
-    if args.rounds < 0:
-        raise ProtocolError(f'--rounds must be 0 or more, got {args.rounds}')

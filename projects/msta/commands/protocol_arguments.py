@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..protocols.definitions import DATASETS, DEFAULT_SHOTS, MODELS, PROTOCOLS
+from ..protocols.definitions import DATASETS, DEFAULT_SHOTS, MODELS, MOST_RATES, PROTOCOLS
 from .common import CfgOptions, add_cfg_options, add_debug
 
 if TYPE_CHECKING:
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 _SHOTS = '; '.join(f'{name}: {" ".join(map(str, k))}' for name, k in DEFAULT_SHOTS.items())
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is run, on which data, and how; ``make_request`` reads it."""
+def add_arguments(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> None:
+    """Add what is run, on which data, and how; ``make_request`` reads it.
+
+    ``more`` are names beside those of the protocols.
+    """
     add = parser.add_argument
-    add('protocol', choices=PROTOCOLS)
+    add('protocol', choices=[*PROTOCOLS, *more])
     add('--dataset', required=True, help='hmdb51, ucf101, ssv2, kinetics400, kinetics600, shapes')
     add(
         '--model',
@@ -57,6 +61,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--dry-run', action='store_true', help='check everything, say what would be done, and stop')
     add_cfg_options(parser)
     add_debug(parser)
+
+
+def add_search(add: Callable[..., object]) -> None:
+    """Add where the learning rate of each method comes from."""
+    add(
+        '--search',
+        type=int,
+        nargs='?',
+        const=MOST_RATES,
+        metavar='N',
+        help='choose the learning rate of each method on validation videos, out of at most N '
+        f'({MOST_RATES}); without it or --rates each has its start value',
+    )
+    add('--rates', type=Path, metavar='FILE', help='rates that a search of another run chose')
+    add(
+        '--validation',
+        type=Path,
+        metavar='LIST',
+        help='--search: videos of the trained classes; those trained on are left out',
+    )
 
 
 class AddMethod(argparse.Action):

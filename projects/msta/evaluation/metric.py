@@ -182,6 +182,8 @@ class MSTAMetric(BaseMetric):
             'values': values,
             'per_class': [asdict(row) for row in table],
             'confusion': confusion_matrix(predicted, labels, len(names)).tolist(),
+            # By video, in the order of the list: what paired comparisons are made of.
+            'correct': (predicted == labels).tolist(),
             'failed': [{'video': name, 'reason': reason} for name, reason in lost],
         }
         write_json(self.out_file, report, indent=1)

@@ -10,7 +10,7 @@ from ..files import replacing, write_json, write_text
 from .comparison import make_comparison, make_entries, merge_plans, method_plan
 from .comparison_page import to_page
 from .costs import measure_costs
-from .methods import Options, choose_methods
+from .methods import Method, Options, choose_methods
 from .plan import Plan, Request, make_plan
 from .processes import say
 from .run import run_plan
@@ -33,7 +33,7 @@ class Comparison:
         self,
         request: Request,
         names: Sequence[str] | None = None,
-        added: Mapping[str, Options] | None = None,
+        added: Mapping[str, Options | Method] | None = None,
     ) -> None:
         self.request = request
         self.methods = choose_methods(names, added)
@@ -79,7 +79,8 @@ class Comparison:
         }
         write_json(self.folder / 'search.json', self.searched, indent=1)
 
-    def _plans(self) -> dict[str, Plan]:
+    def plans(self) -> dict[str, Plan]:
+        """Return the runs of each trained method."""
         rates = {entry.name: entry.rate() for entry in self.entries}
         if self.searched is not None:
             rates = {name: self.searched['methods'][name]['rate'] for name in rates}
@@ -90,7 +91,7 @@ class Comparison:
 
     def plan(self) -> Plan:
         """Return all runs of all methods."""
-        return merge_plans(list(self._plans().values()), self.folder)
+        return merge_plans(list(self.plans().values()), self.folder)
 
     def run(
         self,
@@ -101,7 +102,7 @@ class Comparison:
         port: int = 29500,
     ) -> str:
         """Train and test what is missing, time ``rounds`` steps, write the results; the page."""
-        plans, merged = self._plans(), self.plan()
+        plans, merged = self.plans(), self.plan()
         say(f'{len(plans)} methods, {len(merged.runs)} runs; folder {self.request.work_dir}')
         run_plan(merged, jobs, overwrite, port)
         costs = measure_costs(plans, self.folder, rounds) if rounds else None

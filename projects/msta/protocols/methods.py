@@ -77,9 +77,10 @@ METHODS: dict[str, Method] = {
 
 
 def choose_methods(
-    names: Sequence[str] | None, added: Mapping[str, Options] | None
+    names: Sequence[str] | None, added: Mapping[str, Options | Method] | None
 ) -> dict[str, Method]:
-    """Return the methods asked for, in their order; ``added`` are a user's own, options by name.
+    """Return the methods asked for, in their order; ``added`` are further ones by
+    name, or a user's own as options.
 
     Raises:
         ProtocolError: an unknown or repeated name, or nothing to train.
@@ -88,7 +89,10 @@ def choose_methods(
     for name, options in (added or {}).items():
         if name in METHODS:
             raise ProtocolError(f'--add {name}: there is a method of this name; choose another')
-        known[name] = Method(name, lambda size, options=options: dict(options))  # type: ignore[misc]
+        if isinstance(options, Method):
+            known[name] = options
+        else:
+            known[name] = Method(name, lambda size, options=options: dict(options))  # type: ignore[misc]
     chosen = list(names) if names else list(METHODS)
     for name in chosen:
         if name not in known:
