@@ -89,7 +89,8 @@ def adapt(
     """
     out = Path(out).expanduser().resolve()
     before = None if start is None else Path(start).expanduser().resolve()
-    weights = Path(foundation or TINY_SHAPES).expanduser().resolve()
+    # Not resolved: what a link in Hugging Face's cache stands for has no configs beside it.
+    weights = Path(foundation or TINY_SHAPES).expanduser().absolute()
     collection = collect(source, videos, labels, group, least=1 if before else 2)
     if before is not None:
         collection = join_earlier(before, collection)
