@@ -113,7 +113,7 @@ def check(args: argparse.Namespace) -> int:
         readable = {probe.path for probe in probes[name] if not probe.reason}
         files[name] = {p: file for p, file in found.items() if p in readable and file.is_file()}
         problems += checks.check_copies(name, files[name])
-    if args.seen is not None:
+    if args.seen is not None and labels is not None:
         problems += checks.check_seen(args.labels or 'labels', labels, read_labels(args.seen))
     problems += checks.check_leakage(lists, files)
     summary = {name: _counts(videos, probes[name]) for name, videos in lists.items()}

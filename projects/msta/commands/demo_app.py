@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
     start = shlex.quote(str(adapted)) if known else 'FOLDER'
 
     def store(video: str, label: str) -> str:
+        assert folder is not None
         stored = store_correction(folder, video, label)
         return (
             f'Stored as\n\n`{stored.resolve()}`\n\nTo adapt to all that is stored:\n\n'

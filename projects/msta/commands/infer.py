@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def analyse_all(
             timeline = analyse(
                 inferencer,
                 source.name,
-                progress=lambda cell, bar=bar: bar.update(round(cell.end_sec) - bar.n),
+                progress=partial(_move, bar),
                 **options,
             )
             if timeline.ok and video_out:
@@ -173,3 +174,7 @@ def output(out: str | None, items: Sequence[Any], form: Any) -> int:
 
 
 main = make_main(build_parser, run)
+
+
+def _move(bar: Any, cell: Any) -> None:
+    bar.update(round(cell.end_sec) - bar.n)
