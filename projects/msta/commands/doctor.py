@@ -1,12 +1,10 @@
-"""``tools/doctor.py``: what is installed, what is wrong with it, and the command that fixes it.
+"""Say what is installed, what is wrong with it, and the command that fixes it.
 
-Uses nothing but the standard library until it tries out the packages it reports on, so that it
-also runs where the installation is broken.
+The exit status is 1 if something is broken.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import platform
@@ -20,8 +18,10 @@ from importlib import metadata
 from pathlib import Path
 
 from ..paths import CONFIGS, ROOT
-from .common import make_main
+from .common import make_main, make_parser
 
+# Nothing but the standard library is used before the packages it reports on are tried out, so that
+# it also runs where the installation is broken.
 REQUIREMENTS = ROOT / 'requirements.txt'
 INSTALL = 'pip install -r requirements.txt'
 _REINSTALL = 'pip install --force-reinstall --no-deps av opencv-python opencv-contrib-python'
@@ -44,16 +44,10 @@ class Finding:
         return f'  [{_LABELS[self.state]}] {self.text}{remedy}'
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/doctor.py``."""
-    parser = argparse.ArgumentParser(
-        description='Say what is installed, what is wrong with it, and the command that fixes it. '
-        'The exit status is 1 if something is broken.'
-    )
-    parser.add_argument(
-        'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
-    )
-    return parser
+parser = make_parser(__doc__)
+parser.add_argument(
+    'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
+)
 
 
 def report(configs: Sequence[str | Path] = (), write: Callable[[str], object] = print) -> bool:
@@ -246,4 +240,4 @@ def _weights_of_configs(configs: Sequence[str | Path]) -> dict[Path, list[str]]:
     return users
 
 
-main = make_main(build_parser, lambda args: int(not report(args.configs)))
+main = make_main(parser, lambda args: int(not report(args.configs)))
