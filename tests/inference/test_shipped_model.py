@@ -5,8 +5,8 @@ from projects.msta.inference.page_app import make_examples
 
 
 def test_the_shipped_model_names_what_it_sees(tmp_path):
-    examples = make_examples(tmp_path, 8)[:8]  # the last one shows several actions
-    with MSTAInferencer(labels=examples[0].labels, device='cpu') as inferencer:
-        answers = [r.label for r in inferencer([example.path for example in examples])]
+    examples = make_examples(tmp_path, 8)[:8]
+    with MSTAInferencer(labels=[e.name for e in examples], device='cpu') as inferencer:
+        answers = [result.label for result in inferencer([e.path for e in examples])]
     right = sum(e.name == answer for e, answer in zip(examples, answers, strict=True))
     assert right >= 7

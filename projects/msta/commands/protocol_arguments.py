@@ -20,7 +20,7 @@ from ..protocols.definitions import (
 from .common import CFG_OPTIONS, CfgOptions, integer
 
 if TYPE_CHECKING:
-    from ..protocols.compare import Comparison
+    from ..protocols.comparison import Comparison
     from ..protocols.plan import Plan, Request
 
 _SHOTS = '; '.join(f'{name}: {" ".join(map(str, k))}' for name, k in DEFAULT_SHOTS.items())
@@ -158,7 +158,7 @@ def make_comparison(args: argparse.Namespace, *methods: Any) -> Comparison:
     Raises:
         ProtocolError: They do not go together.
     """
-    from ..protocols.compare import Comparison
+    from ..protocols.comparison import Comparison
 
     if args.search is not None and args.select == 'best':
         raise ProtocolError('--search chooses rates by the last epoch; leave out --select best')
@@ -170,12 +170,15 @@ def make_comparison(args: argparse.Namespace, *methods: Any) -> Comparison:
 
 def prepare(comparison: Comparison, args: argparse.Namespace) -> bool:
     """Find each method's rate and check the runs; return whether they are to be run."""
+    from ..protocols.plan import make_plan
+    from ..protocols.search import make_validation
+
     if args.rates is not None:
         comparison.take_rates(args.rates)
     elif args.search is not None:
-        validation = comparison.validation(args.validation)
+        validation = make_validation(comparison.base, args.validation)
         if args.dry_run:
-            plan = comparison.search_plan(validation)
+            plan = make_plan(comparison.request, [validation.cell])
             check(plan, show=True)
             first = plan.runs[0].folder
             print(f'rates would be chosen on {validation.videos} videos, after {first}')

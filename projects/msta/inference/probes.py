@@ -35,7 +35,8 @@ def cls_attention(model: MSTARecognizer, clip: Tensor, block: int | None = None)
             'from all tokens by attention: there is no attention of a class token to show'
         )
     trained = getattr(model.backbone.adapter, 'towers', {})
-    tower = trained['video'] if 'video' in trained else tower
+    if 'video' in trained:
+        tower = trained['video']
     blocks = tower.transformer.blocks
     number = len(blocks) if block is None else block
     if not 1 <= number <= len(blocks):
