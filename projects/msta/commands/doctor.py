@@ -93,14 +93,13 @@ def check_packages(requirements: Path) -> Iterator[Finding]:
             wanted = Requirement(line.partition('#')[0].strip())
         except InvalidRequirement:  # an empty line, a comment, an option of pip
             continue
-        name = wanted.name
+        name, pins = wanted.name, wanted.specifier
         found = _version(name) or _version(_ALTERNATIVES.get(name, ''))
         if found is None:
-            text = f'{name} is not installed (wanted {wanted.specifier})'
-            yield Finding('broken', text, INSTALL)
-        elif not wanted.specifier.contains(found, prereleases=True):
-            remedy = f"pip install '{name}{wanted.specifier}'"
-            yield Finding('broken', f'{name} {found} (wanted {wanted.specifier})', remedy)
+            yield Finding('broken', f'{name} is not installed (wanted {pins})', INSTALL)
+        elif not pins.contains(found, prereleases=True):
+            remedy = f"pip install '{name}{pins}'"
+            yield Finding('broken', f'{name} {found} (wanted {pins})', remedy)
         else:
             good.append(f'{name} {found}')
     if good:
@@ -151,39 +150,31 @@ def check_device() -> Iterator[Finding]:
 def check_video() -> Iterator[Finding]:
     """Write a clip, read it back as training does, and compare."""
     import av
-    import cv2
     import numpy as np
 
     from ..datasets.decoding import VideoDecodeError, close_process
     from ..datasets.readers import IsolatedReader
+    from ..datasets.shapes.folder import write_video
 
-    frames, height, width = 12, 48, 64
+    levels = np.arange(0, 240, 20, dtype=np.uint8)
+    frames = np.tile(levels[:, None, None, None], (1, 48, 64, 3))
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / 'clip.mp4')
-        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*'mp4v'), 10.0, (width, height))
-        for index in range(frames):
-            writer.write(np.full((height, width, 3), 20 * index, np.uint8))
-        writer.release()
+        path = Path(folder) / 'clip.mp4'
+        write_video(path, frames)
         try:
-            reader = IsolatedReader(path)
+            reader = IsolatedReader(str(path))
             read = reader.get_batch(range(len(reader))).asnumpy()
         except (RuntimeError, VideoDecodeError) as error:
             yield Finding('broken', f'a generated mp4 cannot be read: {error}', _REINSTALL)
             return
         finally:
             close_process()
-    expected = 20.0 * np.arange(frames)
-    # mp4v loses a few grey levels at most on flat frames.
-    if read.shape == (frames, height, width, 3) and np.allclose(
-        read.mean((1, 2, 3)), expected, atol=6
-    ):
-        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({frames} frames)')
+    # The codec loses a few grey levels at most on flat frames.
+    if read.shape == frames.shape and np.allclose(read.mean((1, 2, 3)), levels, atol=6):
+        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({len(read)} frames)')
     else:
-        yield Finding(
-            'broken',
-            f'PyAV gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
-            _REINSTALL,
-        )
+        text = f'PyAV gave {read.shape} for {frames.shape}, or other colours'
+        yield Finding('broken', text, _REINSTALL)
 
 
 def check_weights(configs: Sequence[str | Path] = ()) -> Iterator[Finding]:
