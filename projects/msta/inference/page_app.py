@@ -16,27 +16,14 @@ import numpy as np
 
 from ..datasets.shapes.classes import ACTIONS
 from ..datasets.shapes.folder import Clip, Recipe, write_video
+from ..paths import PACKAGE
 from .inferencer import MSTAInferencer
 from .page import AppError, Limits, answer, check_correction, playable
-from .page_timeline import CSS, SCRIPT, timeline_html
+from .page_timeline import timeline_html
 
 INSTALL = 'pip install -r requirements/app.txt'
 # Nothing is fetched from outside: the theme's own fonts would be.
 _FONTS = ['system-ui', 'sans-serif']
-_CSS = f"""
-.gradio-container {{ max-width: 1080px !important; margin: 0 auto !important; }}
-.quiet {{ opacity: .75; font-size: .9em; }}
-#player video {{ max-height: 360px; }}
-.pictures .grid-wrap {{ min-height: 0 !important; max-height: none !important; }}
-.pictures .grid-container {{ grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }}
-.pictures .thumbnail-lg {{ display: block; height: auto; aspect-ratio: auto; }}
-.pictures .thumbnail-lg img {{ aspect-ratio: 1; height: auto; }}
-.pictures .caption-label {{ position: static; max-width: none; padding: 2px 4px; font-size: 11px;
-  line-height: 1.2; white-space: normal; border: 0; }}
-.wrap:has(> .error) {{ display: none !important; }}
-@media (hover: none) {{ #player .controls {{ opacity: 1 !important; }} }}
-{CSS}
-"""
 
 
 @dataclass(frozen=True)
@@ -235,8 +222,8 @@ def serve(
             max_file_size=f'{limits.megabytes}mb',
             allowed_paths=[str(folder / 'examples')],
             theme=gr.themes.Soft(font=_FONTS, font_mono=['monospace']),
-            css=_CSS,
-            js=SCRIPT,
+            css=(PACKAGE / 'data' / 'page.css').read_text(encoding='utf-8'),
+            js=(PACKAGE / 'data' / 'page.js').read_text(encoding='utf-8').strip(),
             footer_links=[],
             # What visitors ask for is kept nowhere, and sessions are few.
             run_history=False,
