@@ -53,16 +53,8 @@ def open_model(
 ) -> tuple[MSTARecognizer, list[dict[str, Any]]]:
     """Return the recognizer that a user means, in evaluation mode, and its test pipeline.
 
-    What is not given is taken from the config, else from the checkpoint.
-
-    Args:
-        config: a config, its file, the name of one in ``configs/``, or a foundation's weights (file
-            or folder). None: what ``checkpoint`` says of itself, else the shipped tiny model.
-        checkpoint: a file of trained adapters, or a foundation's weights.
-        labels: class names, a file of them, or a shipped list.
-        foundation: weights to read in the place of the config's.
-        templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
-        need_labels: False where they are not used: a config's are not read.
+    The arguments are those of :class:`.inferencer.MSTAInferencer`. What is not given is taken from
+    the config, else from the checkpoint; without ``need_labels`` a config's labels are not read.
     """
     trained = None
     if checkpoint is not None:
