@@ -48,7 +48,14 @@ on_or_off = argparse.BooleanOptionalAction
 add = parser.add_argument_group('recipe (chosen from what there is, unless given)').add_argument
 add('--epochs', type=int)
 add('--batch', type=int, help='videos per step')
-add('--rate', type=float, nargs=1, dest='learning_rates', help='learning rate (some are tried)')
+add(
+    '--rate',
+    type=float,
+    nargs=1,
+    dest='learning_rates',
+    metavar='R',
+    help='learning rate (some are tried)',
+)
 add('--blocks', type=int, nargs=2, metavar=('FIRST', 'LAST'))
 add('--dim', type=int, help='width of the adapters')
 add('--cached-views', type=int, help='views kept of each clip; 0: new ones in every epoch')

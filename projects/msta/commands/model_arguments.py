@@ -13,22 +13,28 @@ from typing import Any, TextIO
 from ..labels import LabelError, shipped_labels
 from ..spelling import did_you_mean
 
-# Named as the keywords of ``open_model`` and ``MSTAInferencer``.
+# Named as the keywords of ``MSTAInferencer``.
 MODEL = argparse.ArgumentParser(add_help=False)
-_model = MODEL.add_argument_group('model')
-_model.add_argument('--config', help='config, preset, or foundation weights')
-_model.add_argument('--checkpoint', help='trained adapters, or foundation weights')
-_model.add_argument('--foundation', help="foundation weights, if not the config's")
-_model.add_argument(
+add = MODEL.add_argument_group('model').add_argument
+add('--config', help='config, preset, or foundation weights')
+add('--checkpoint', help='trained adapters, or foundation weights')
+add('--foundation', help="foundation weights, if not the config's")
+add(
     '--labels',
     help='"a, b, c", a file of names, or a shipped list (the config\'s own, else those the '
     'checkpoint was trained on)',
 )
-_model.add_argument(
-    '--template', action='append', dest='templates', help='prompt with one {}; several are averaged'
+add(
+    '--template',
+    action='append',
+    dest='templates',
+    metavar='TEXT',
+    help='prompt with one {}; several are averaged',
 )
 DEVICE = argparse.ArgumentParser(add_help=False)
-DEVICE.add_argument('--device', help='cpu, cuda, cuda:1; a GPU where there is one')
+DEVICE.add_argument_group('model').add_argument(
+    '--device', help='cpu, cuda, cuda:1; a GPU where there is one'
+)
 
 # What looks like a place rather than a name: a separator, or a suffix of the files that hold lists.
 _PATH = re.compile(r'[/\\]|\.(txt|csv|tsv)$', re.IGNORECASE)
