@@ -161,10 +161,7 @@ def show(args: argparse.Namespace, plan: Plan, standings: dict[str, Standing]) -
 
 
 def finish(
-    args: argparse.Namespace,
-    plan: Plan,
-    standings: dict[str, Standing],
-    failures: dict[str, str],
+    args: argparse.Namespace, plan: Plan, standings: dict[str, Standing], failures: dict[str, str]
 ) -> int:
     """Write the file if every class has its descriptions, else say which have none."""
     from ..descriptions import write_descriptions

@@ -22,13 +22,7 @@ from ..datasets.lists.sources import (
     read_ssv2,
     read_ucf101,
 )
-from ..datasets.lists.splits import (
-    base_and_novel,
-    class_sample,
-    few_shot,
-    restrict,
-    unseen_classes,
-)
+from ..datasets.lists.splits import base_and_novel, class_sample, few_shot, restrict, unseen_classes
 from ..labels import read_labels
 from .common import DEBUG, make_main, make_parser
 

@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from ..foundation import VideoLanguageModel, load_foundation, said_by_config
-from ..models.checkpoints import (
-    EXTRA_STATE,
-    RECIPE,
-    Checkpoint,
-    CheckpointError,
-    read_checkpoint,
-)
+from ..models.checkpoints import EXTRA_STATE, RECIPE, Checkpoint, CheckpointError, read_checkpoint
 from .cards import save_state
 
 # An MSTA adapter is linear in its last layers: scaling these scales what it adds to a block.

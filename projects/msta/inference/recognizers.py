@@ -22,12 +22,7 @@ from ..foundation import (
 )
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
 from ..models import MSTARecognizer
-from ..models.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    NotAdaptersError,
-    read_checkpoint,
-)
+from ..models.checkpoints import Checkpoint, CheckpointError, NotAdaptersError, read_checkpoint
 from ..paths import CONFIGS
 from ..training.config import ConfigError, pipeline_of, read_config
 from ..training.config_check import check_parts
