@@ -61,10 +61,17 @@ def run(args: argparse.Namespace) -> None:
         rule = f'{args.method} {found.rejection.value:.4f}'
         print(f'{args.out}: {rule} on {len(inside)} videos of the labels', file=out)
         print(report(found, 0 if outside is None else len(outside)), file=out)
+    if found.useless:
+        print(
+            f'warning: the rule tells known from unknown videos no better than chance (area '
+            f'{found.auroc:.3f}; chance reaches {found.auroc_by_chance:.3f} with so few videos): '
+            'do not use it; try the other --method, other labels or a better model',
+            file=sys.stderr,
+        )
 
 
 def report(found: Calibration, others: int) -> str:
-    """Rates on videos that the rule was not fitted to, and whether they mean anything."""
+    """Lines on what the rule does on videos that it was not fitted to."""
     from ..inference.rejection import FOLDS
 
     lines = [f'  too few videos for held-out rates (at least {FOLDS} of a kind)']
@@ -75,13 +82,6 @@ def report(found: Calibration, others: int) -> str:
         lines.append(f'  of {others} others are rejected, held out likewise: {share}')
     if found.auroc is not None:
         lines.append(f'  area under the ROC curve: {found.auroc:.3f}')
-    if found.useless:
-        print(
-            f'warning: the rule tells known from unknown videos no better than chance (area '
-            f'{found.auroc:.3f}; chance reaches {found.auroc_by_chance:.3f} with so few videos): '
-            'do not use it; try the other --method, other labels or a better model',
-            file=sys.stderr,
-        )
     return '\n'.join(lines)
 
 

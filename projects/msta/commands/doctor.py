@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -160,8 +161,8 @@ def check_video() -> Iterator[Finding]:
     frames = np.tile(levels[:, None, None, None], (1, 48, 64, 3))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'clip.mp4'
-        write_video(path, frames)
         try:
+            write_video(path, frames)
             reader = IsolatedReader(str(path))
             read = reader.get_batch(range(len(reader))).asnumpy()
         except (RuntimeError, VideoDecodeError) as error:
@@ -180,55 +181,45 @@ def check_video() -> Iterator[Finding]:
 def check_weights(configs: Sequence[str | Path] = ()) -> Iterator[Finding]:
     """Look for the weights that the configs name, and say where to get those missing."""
     from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
-
-    users = _weights_of_configs(configs or sorted(CONFIGS.glob('*.py')))
-    known = {FOUNDATION_DIR / info.file: info for info in KNOWN_WEIGHTS.values()}
-    for path in dict.fromkeys([TINY_SHAPES, *known, *users]):
-        info = known.get(path)
-        used = f' (used by {", ".join(users[path])})' if path in users else ''
-        if path.exists():
-            yield _examine(path, used)
-        elif path == TINY_SHAPES:
-            remedy = f'git checkout -- {_shown(path)}'
-            yield Finding('broken', f'{_shown(path)}, part of the project, is missing', remedy)
-        elif info is not None:
-            yield Finding(
-                'note',
-                f'{_shown(path)} is not here{used}: {info.note}',
-                f'{info.source}; licence: {info.licence}',
-            )
-        else:
-            yield Finding('note', f'{_shown(path)} is not here{used}', 'put it there, or change it')
-
-
-def _examine(path: Path, used: str) -> Finding:
-    if path.is_dir() or path.suffix == '.safetensors' or zipfile.is_zipfile(path):
-        size = '' if path.is_dir() else f', {path.stat().st_size / 2**20:.0f} MiB'
-        return Finding('ok', f'{_shown(path)}{size}{used}')
-    # Files from before PyTorch 1.6 are not archives, and begin with a pickle's first byte.
-    with path.open('rb') as file:
-        if file.read(1) == b'\x80':
-            return Finding('ok', f'{_shown(path)}, an old format{used}')
-    return Finding(
-        'broken', f'{_shown(path)} is cut off or no PyTorch file{used}', 'download it again'
-    )
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-def _weights_of_configs(configs: Sequence[str | Path]) -> dict[Path, list[str]]:
     from ..training.config import read_config
 
-    users: dict[Path, list[str]] = {}
-    for config in configs:
+    users: dict[Path, list[str]] = defaultdict(list)
+    for config in configs or sorted(CONFIGS.glob('*.py')):
         model = read_config(config).get('model') or {}
         checkpoint = model.get('backbone', {}).get('foundation', {}).get('checkpoint')
         if checkpoint:
-            path = Path(os.path.normpath(ROOT / checkpoint))
-            users.setdefault(path, []).append(Path(config).name)
-    return users
+            users[Path(os.path.normpath(ROOT / checkpoint))].append(Path(config).name)
+    known = {FOUNDATION_DIR / info.file: info for info in KNOWN_WEIGHTS.values()}
+    for path in dict.fromkeys([TINY_SHAPES, *known, *users]):
+        shown = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+        used = f' (used by {", ".join(users[path])})' if path in users else ''
+        if path.exists():
+            kind = _kind(path)
+            if kind is None:
+                text = f'{shown} is cut off or no PyTorch file{used}'
+                yield Finding('broken', text, 'download it again')
+            else:
+                yield Finding('ok', f'{shown}{kind}{used}')
+        elif path == TINY_SHAPES:
+            text = f'{shown}, part of the project, is missing'
+            yield Finding('broken', text, f'git checkout -- {shown}')
+        elif path in known:
+            info = known[path]
+            source = f'{info.source}; licence: {info.licence}'
+            yield Finding('note', f'{shown} is not here{used}: {info.note}', source)
+        else:
+            yield Finding('note', f'{shown} is not here{used}', 'put it there, or change it')
+
+
+def _kind(path: Path) -> str | None:
+    """What a file of weights is, for a message; None where it cannot be read."""
+    if path.is_dir():
+        return ''
+    if path.suffix == '.safetensors' or zipfile.is_zipfile(path):
+        return f', {path.stat().st_size / 2**20:.0f} MiB'
+    # Files from before PyTorch 1.6 are not archives, and begin with a pickle's first byte.
+    with path.open('rb') as file:
+        return ', an old format' if file.read(1) == b'\x80' else None
 
 
 main = make_main(parser, lambda args: int(not report(args.configs)))

@@ -153,29 +153,35 @@ def published(args: argparse.Namespace) -> None:
 
 parser = make_parser(__doc__)
 _commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+_TRAIN = argparse.ArgumentParser(add_help=False)
+_TRAIN.add_argument('--train', required=True, help='training list')
+_TRAIN.add_argument('--allow-fewer', action='store_true', help='classes may have fewer videos')
+_TEST = argparse.ArgumentParser(add_help=False)
+_TEST.add_argument('--test', required=True, help='test list')
 
 
 def _command(
     make: Callable[[argparse.Namespace], Made | None],
     name: str,
     text: str,
+    *parents: argparse.ArgumentParser,
     labels: str | None = None,
-    required: bool = True,
 ) -> Callable[..., Any]:
     """Add a subcommand whose class list is ``labels`` unless given; return its adder."""
-    made = _commands.add_parser(name, help=text, description=text, parents=[DEBUG])
+    parents = (*parents, DEBUG)
+    made = _commands.add_parser(name, help=text, description=text, parents=parents)
     made.set_defaults(make=make)
     made.add_argument('--out', type=Path, required=make is not published, help='folder to write to')
     made.add_argument(
         '--labels',
         default=labels,
-        required=required and labels is None,
+        required=labels is None and make not in (activitynet, published),  # these bring their own
         help=f'class list: a file, or the name of a shipped one (default: {labels})',
     )
     return made.add_argument
 
 
-add = _command(kinetics, 'kinetics', 'Kinetics-400/600 from train.csv, ...', 'kinetics400')
+add = _command(kinetics, 'kinetics', 'Kinetics-400/600 from train.csv, ...', labels='kinetics400')
 add('csv', nargs='+', help='official CSV files')
 add(
     '--layout',
@@ -184,36 +190,27 @@ add(
     help='where videos lie: train/ID.mp4 (split, default) or train/CLASS/ID.mp4 (class)',
 )
 for _name, _folder in (('ucf101', 'ucfTrainTestlist'), ('hmdb51', 'testTrainMulti_7030_splits')):
-    add = _command(three_splits, _name, f'the three official splits from {_folder}', _name)
+    add = _command(three_splits, _name, f'official splits from {_folder}', labels=_name)
     add('annotations', type=Path, help=f'the folder {_folder}')
     add('--flat', action='store_true', help='videos without class folders')
-add = _command(ssv2, 'ssv2', 'Something-Something v2 from its two JSON files', 'ssv2')
+add = _command(ssv2, 'ssv2', 'Something-Something v2 from its two JSON files', labels='ssv2')
 add('train', help='something-something-v2-train.json')
 add('val', help='something-something-v2-validation.json')
-_text = 'video-level labels from ActivityNet JSON'
-add = _command(activitynet, 'activitynet', _text, required=False)
+add = _command(activitynet, 'activitynet', 'video-level labels from ActivityNet JSON')
 add('json', help='activity_net.v1-3.min.json')
-_text = 'K videos per class; fewer are a subset of more'
-add = _command(few_shot_lists, 'few-shot', _text)
-add('--train', required=True, help='training list')
+add = _command(few_shot_lists, 'few-shot', 'K videos per class; fewer are a subset of more', _TRAIN)
 add('--shots', type=int, nargs='+', default=[2, 4, 8, 16])
 add('--seeds', type=int, nargs='+', default=[1])
-add('--allow-fewer', action='store_true', help='classes may have fewer videos')
 _text = 'halve the classes: base (more frequent in training) and novel'
-add = _command(base_novel, 'base-novel', _text)
-add('--train', required=True, help='training list')
-add('--test', required=True, help='test list')
+add = _command(base_novel, 'base-novel', _text, _TRAIN, _TEST)
 add('--shots', type=int, default=16)
 add('--seeds', type=int, nargs='+', default=[1, 2, 3])
-add('--allow-fewer', action='store_true', help='classes may have fewer videos')
 _text = 'test lists of some classes: a random half, or of those not seen'
-add = _command(zero_shot, 'zero-shot', _text)
-add('--test', required=True, help='test list')
+add = _command(zero_shot, 'zero-shot', _text, _TEST)
 add('--seen', help='class list trained on; its classes are left out')
 add('--classes', type=int, help='classes per split (default: half, or all new)')
 add('--seeds', type=int, nargs='+', default=[1, 2, 3])
-_text = "check ViFi-CLIP's lists, or write them for your folders"
-add = _command(published, 'published', _text, required=False)
+add = _command(published, 'published', "check ViFi-CLIP's lists, or write them for your folders")
 add('root', type=Path, help='the folder with datasets_splits/ and labels/')
 add('--names', nargs='+', help='only these lists, e.g. base2novel/hmdb/base_val')
 add('--videos', type=Path, help='find the videos below this folder by name; needs --out')
