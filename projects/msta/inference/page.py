@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
     if (shown := inferencer.shown(scores[0])) is not None:
         note += f'; shown: {", ".join(shown) or "none of the labels"}'
     window = max(1.0, min(4.0, seconds / 8))
-    timeline = analyse(inferencer, video, window, window / 2, topk=len(labels))
+    timeline = analyse(inferencer, video, window, topk=len(labels))
     if timeline.error:
         raise AppError(_without_path(timeline.error, video))
     return Answer(scores_of, note, _looked_at(inferencer, loaded.inputs[0]), timeline)
@@ -79,8 +80,7 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
 
 def parse_labels(text: str, limits: Limits) -> list[str]:
     """Names that a visitor typed, separated by commas or lines."""
-    names = [part.strip() for line in (text or '').splitlines() for part in line.split(',')]
-    names = list(filter(None, names))
+    names = [name for part in re.split('[,\n]', text or '') if (name := part.strip())]
     if not names:
         raise AppError('Type some labels, separated by commas.')
     if len(names) > limits.labels:
