@@ -11,7 +11,7 @@ from pathlib import Path
 from ...files import write_text
 from ...labels import read_labels
 from ...spelling import few
-from ..images import IMAGE_SUFFIXES
+from ..images import images_in
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
@@ -28,6 +28,11 @@ _LABEL_COLUMNS = ('label', 'labels', 'class', 'label_id', 'class_id', 'category'
 
 # Between the classes of a video in a CSV.
 LABEL_SEPARATOR = '|'
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is a video's. Hidden ones are not: macOS adds ``._a.mp4`` to a.mp4."""
+    return not name.startswith('.') and Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 class AnnotationError(ValueError):
@@ -157,13 +162,10 @@ def scan_folder(
     for label, name in enumerate(names):
         files = []
         for parent, _, found in os.walk(root / name, followlinks=True):
-            suffixes = {Path(file).suffix.lower() for file in found}
-            if suffixes & IMAGE_SUFFIXES and Path(parent) != root / name:
+            videos_here = [Path(parent, file) for file in found if is_video(file)]
+            files += videos_here
+            if not videos_here and Path(parent) != root / name and images_in(parent):
                 files.append(Path(parent))  # a video as a folder of images
-            else:
-                files += [
-                    Path(parent, f) for f in found if Path(f).suffix.lower() in VIDEO_SUFFIXES
-                ]
         videos += [Video(f, label) for f in sorted(p.relative_to(root).as_posix() for p in files)]
     if not videos:
         raise AnnotationError(
