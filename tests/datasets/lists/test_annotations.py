@@ -95,6 +95,7 @@ def test_csv_class_whose_name_is_a_number(tmp_path):
         ('a.csv', 'path,label\na.mp4,jump\n', None, "'jump' is a name"),
         ('a.csv', 'path,label\na.mp4,jump\n', ['run'], "'jump' is not among the 1"),
         ('a.csv', 'path,label\na.mp4\n', None, 'line 2: 1 columns'),
+        ('a.csv', 'path,label\na.mp4,jump, turn\n', ['jump'], 'line 2: 3 columns'),
     ],
 )
 def test_bad_lists_name_file_and_line(name, text, labels, message, tmp_path):

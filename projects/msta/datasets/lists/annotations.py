@@ -237,7 +237,7 @@ def _csv_rows(
 ) -> Iterator[tuple[int, Video]]:
     reader = csv.reader(io.StringIO(text, newline=''))
     index = None if names is None else {name: position for position, name in enumerate(names)}
-    columns = (0, 1)
+    columns, most = (0, 1), None
     for row in reader:
         number = reader.line_num
         if number == 1:
@@ -245,11 +245,11 @@ def _csv_rows(
             paths = [header.index(name) for name in _PATH_COLUMNS if name in header]
             classes = [header.index(name) for name in _LABEL_COLUMNS if name in header]
             if paths and classes:
-                columns = (paths[0], classes[0])
+                columns, most = (paths[0], classes[0]), len(header)
                 continue
         if not row:
             continue
-        if len(row) <= max(columns):
+        if len(row) <= max(columns) or any(row[most:] if most else ()):
             raise AnnotationError(
                 f'{source}, line {number}: {len(row)} columns. Give the path and the class '
                 f'(header: one of {", ".join(_PATH_COLUMNS)}; one of {", ".join(_LABEL_COLUMNS)}).'
