@@ -1,7 +1,7 @@
-"""The command lines of the README and the pages do what they say, from a folder of the user's own.
+"""The command lines and programs of the pages do what they say, from a user's own folder.
 
-docs/data.md has a test of its own (``tests/datasets/test_docs.py``); ``adapt.py``, the protocols and
-trainings are run by the tests of these.
+docs/data.md has a test of its own (``tests/datasets/test_docs.py``); ``adapt.py``, the protocols
+and trainings are run by the tests of these.
 """
 
 import re
@@ -71,9 +71,8 @@ def test_the_commands_do_what_they_say(page, desk, run, monkeypatch):
         differ = status == 1 and 'diff' in given  # as of the program diff
         if (status and not differ) or 'Traceback' in error:
             failed.append(f'{line}: {status}\n{out[-500:]}{error[-2000:]}')
-        for written in re.findall(r'--(?:out|video-out|plot-out) (\S+)', line):
-            if not (desk / written).exists():
-                failed.append(f'{line}: {written} is not there')
+        written = re.findall(r'--(?:out|video-out|plot-out) (\S+)', line)
+        failed += [f'{line}: no {name}' for name in written if not (desk / name).exists()]
     assert not failed, '\n'.join(failed)
     assert done >= {'README': 2, 'inference': 13, 'collections': 3}[page]
 
