@@ -12,12 +12,17 @@ from typing import Any, TextIO
 
 from ..labels import LabelError, shipped_labels
 from ..spelling import did_you_mean
+from .common import path_or_none
 
 # Named as the keywords of ``MSTAInferencer``.
 MODEL = argparse.ArgumentParser(add_help=False)
 add = MODEL.add_argument_group('model').add_argument
 add('--config', help='config, preset, or foundation weights')
-add('--checkpoint', help='trained adapters, or foundation weights')
+add(
+    '--checkpoint',
+    type=path_or_none,
+    help='trained adapters, or foundation weights; none: the frozen foundation',
+)
 add('--foundation', help="foundation weights, if not the config's")
 add(
     '--labels',
@@ -53,11 +58,13 @@ def parse_labels(text: str | None) -> str | list[str] | None:
     Raises:
         LabelError: one word that is nearly the name of a shipped list.
     """
+    if text is not None and not text.strip(', '):
+        raise LabelError(f'--labels {text!r} names no class: write "a, b, c", or leave it out')
     if text is None or text in shipped_labels() or Path(text).is_file():
         return text
     if ',' in text:
         return [name.strip() for name in text.split(',') if name.strip()]
-    if _PATH.search(text) or not text.strip():
+    if _PATH.search(text):
         return text
     meant = did_you_mean(text, shipped_labels())
     if meant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ..foundation import VideoLanguageModel, load_foundation, said_by_config
 from ..models.checkpoints import EXTRA_STATE, RECIPE, Checkpoint, CheckpointError, read_checkpoint
+from ..models.recipe import Recipe
 from .cards import save_state
 
 # An MSTA adapter is linear in its last layers: scaling these scales what it adds to a block.
@@ -18,13 +20,9 @@ _LAST_LAYERS = ('.up.weight', '.up.bias', '.temporal.conv.bias')
 
 def describe_differences(first: Checkpoint, second: Checkpoint) -> list[str]:
     """What differs between two files, a line each; tensors by the norm of their difference."""
-    ones = {**vars(first.facts), **vars(first.recipe)}
-    twos = {**vars(second.facts), **vars(second.recipe)}
-    lines = [
-        f'{name}: {ones[name]} != {twos[name]}'
-        for name in ('foundation', 'fingerprint', 'adapter', 'labels', 'templates')
-        if ones[name] != twos[name]
-    ]
+    said = {**vars(first.facts), **vars(first.recipe)}
+    other = {**vars(second.facts), **vars(second.recipe)}
+    lines = [f'{k}: {said[k]} != {other[k]}' for k in said if said[k] != other[k]]
     gaps = {}
     for name, one in first.trained.items():
         two = second.trained.get(name)
@@ -77,8 +75,8 @@ def average_files(
     shares = [1.0] * len(paths) if weights is None else [float(w) for w in weights]
     if not paths or len(shares) != len(paths):
         raise CheckpointError(f'{len(paths)} files cannot have {len(shares)} weights')
-    if min(shares) < 0 or sum(shares) <= 0:
-        raise CheckpointError(f'weights {shares} must not be negative, nor all zero')
+    if not (min(shares) >= 0 and 0 < sum(shares) < float('inf')):
+        raise CheckpointError(f'weights {shares} must be numbers, not negative, nor all zero')
     if not 0 <= zero_shot <= 1:
         raise CheckpointError(f'the zero-shot share {zero_shot} must lie in [0, 1]')
     first, *others = read = [read_checkpoint(path) for path in paths]
@@ -95,11 +93,29 @@ def average_files(
     if zero_shot:
         _shrink(merged, first, 1 - zero_shot)
     merged[EXTRA_STATE] = first.state_dict[EXTRA_STATE]
-    agreed = all(c.recipe == first.recipe for c in others)
-    if agreed and RECIPE in first.state_dict:
-        merged[RECIPE] = first.state_dict[RECIPE]
+    recipes = [checkpoint.recipe for checkpoint in read]
+    if all(RECIPE in checkpoint.state_dict for checkpoint in read):
+        merged[RECIPE] = _average_recipes(recipes, shares).pack()
     save_state(merged, out)
-    return agreed
+    said = [(recipe.labels, recipe.templates) for recipe in recipes]
+    return said == said[:1] * len(said)
+
+
+def _average_recipes(recipes: Sequence[Recipe], shares: Sequence[float]) -> Recipe:
+    """Keep what all say alike; average the bias and threshold of several labels per video."""
+    if len({recipe.multi_class for recipe in recipes}) > 1:
+        raise CheckpointError(
+            'some adapters were trained for one label per video, others for several: their mean '
+            'would be for neither'
+        )
+    said = {field.name: [getattr(r, field.name) for r in recipes] for field in fields(Recipe)}
+    same = {name: each[0] for name, each in said.items() if each == each[:1] * len(each)}
+    means = {
+        name: sum(v * w for v, w in zip(said[name], shares, strict=True)) / sum(shares)
+        for name in ('logit_bias', 'threshold')
+        if None not in said[name]
+    }
+    return Recipe(**same | means)
 
 
 def _check_together(

@@ -45,6 +45,9 @@ def summary(checkpoint: Checkpoint) -> str:
     if recipe.labels:
         rows.append(('labels', f'{len(recipe.labels)}: {few(recipe.labels, 8)}'))
     rows += [('template', template) for template in recipe.templates or []]
+    if recipe.multi_class:
+        least = '' if recipe.threshold is None else f', shown from {recipe.threshold:.2f} on'
+        rows.append(('answers', f'several labels per video{least}'))
     rows += [(key, str(meta[key])) for key in ('epoch', 'iter', 'time') if key in meta]
     rows += [(name, f'{value:.4f}') for name, value in metrics_of(checkpoint).items()]
     others = [key for key in checkpoint.extras if key != 'meta']

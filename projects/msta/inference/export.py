@@ -67,6 +67,9 @@ def export_model(
     if onnx:
         require_onnx()
     arch = inferencer.model.backbone.foundation.arch
+    for name, given in (('frames', frames), ('size', size), ('text_length', text_length)):
+        if given is not None and given < 1:
+            raise ExportError(f'{name}={given} must be at least 1')
     frames, size = frames or arch.num_frames, size or arch.image_size
     text_length = text_length or arch.context_length
     facts = _facts(inferencer, frames, size, text_length)

@@ -59,10 +59,12 @@ def draw_similarities(
     in which similar ones, by the last matrix, are neighbours.
     """
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
+    if count < 2:
+        raise ValueError('similarities are between classes: give at least two labels')
     order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order]
     off = ~np.eye(count, dtype=bool)
-    values = np.concatenate([m[off] for m in matrices.values()]) if count > 1 else np.ones(1)
+    values = np.concatenate([m[off] for m in matrices.values()])
     side = min(max(4.0, 0.42 * count), 16.0)
     font = float(np.clip(0.7 * 72 * side / count, 2.5, 8.0))
     # Inches of the longest name; the layout of square panels makes no room for it by itself.
@@ -73,8 +75,10 @@ def draw_similarities(
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         shown = matrix[np.ix_(order, order)]
         image = ax.imshow(shown, vmin=values.min(), vmax=values.max(), cmap='viridis')
-        mean = matrix[off].mean() if count > 1 else 1.0
-        ax.set_title(f'{title}: mean {mean:.3f}' + ('' if few else ', similar classes together'))
+        ax.set_title(
+            f'{title}: mean {matrix[off].mean():.3f}'
+            + ('' if few else ', similar classes together')
+        )
         ax.set_xticks(range(count), names, rotation=90, fontsize=font)
         ax.set_yticks(range(count), names, fontsize=font)
         for row, column in np.argwhere(off) if few else ():
@@ -167,10 +171,10 @@ def draw_map(
         for index in coloured
         if counts[index]
     ]
-    if len(labels) > len(coloured):
+    if not set(answers) <= set(coloured):
         marks.append(mark('other answers', colour='0.7'))
     figure.legend(handles=marks, loc='outside right upper', frameon=False, fontsize=8)
-    _write_names(ax, [labels[index] for index in coloured], stars[coloured], stars)
+    _write_names(ax, [labels[index] for index in ranked], stars[ranked], stars)
     save(figure, path)
 
 
