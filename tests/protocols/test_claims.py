@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 import pytest
+import torch
+from mmaction.registry import MODELS
 
 from projects.msta import compat
 
 compat.apply()
 
 from projects.msta.commands import run_protocol  # noqa: E402
+from projects.msta.inference.recognizers import use_scope  # noqa: E402
 from projects.msta.paths import CONFIGS, ROOT  # noqa: E402
 from projects.msta.protocols import claims  # noqa: E402
 from projects.msta.protocols.definitions import ProtocolError  # noqa: E402
@@ -40,6 +43,18 @@ def test_every_method_of_a_claim_is_one_and_differs_from_msta(config):
             assert options_of(known[name], cfg), name
 
 
+@pytest.mark.parametrize('config', ['msta_tiny_shapes.py', 'msta_vitb16_k400.py'])
+def test_the_full_convolution_has_no_more_parameters(config):
+    use_scope()
+    counts = []
+    for method in ({}, options_of(claims.VARIANTS['full-conv'], read_config(CONFIGS / config))):
+        cfg = read_config(CONFIGS / config)
+        cfg.merge_from_dict(method)
+        with torch.device('meta'):
+            counts.append(MODELS.build(cfg.model.backbone).num_parameters()[0])
+    assert 0.7 * counts[0] < counts[1] <= counts[0]
+
+
 def test_the_page_of_rules_names_every_claim():
     rows = re.findall(r'^\| (`.*?): ', (ROOT / 'docs' / 'claims.md').read_text(), re.M)
     named = re.findall(r'`([^`]+)`', ' '.join(r for r in rows))
@@ -58,3 +73,6 @@ def test_refuses_what_it_cannot_do(world, tmp_path, capsys):
         claims.choose_claims(['uper'])
     assert run_protocol.main(world.arguments('base2novel', tmp_path, '--only', 'upper')) == 2
     assert '--only is an option of claims' in capsys.readouterr().err
+    best = world.arguments('claims', tmp_path, '--rates', tmp_path / 'x', '--select', 'best')
+    assert run_protocol.main(best) == 2
+    assert 'the last epoch' in capsys.readouterr().err

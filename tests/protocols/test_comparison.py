@@ -65,8 +65,9 @@ def test_claims_are_judged_by_the_same_runs(world, compared, capsys):
     assert run_protocol.main([*given, '--only', 'adapts', 'linear-probe']) == 0
     assert 'training starts' not in capsys.readouterr().out
     (folder,) = work_dir.glob('claims-*')
-    judged = json.loads((folder / 'claims.json').read_text())
-    page = (folder / 'claims.md').read_text()
+    assert not (folder / 'claims.json').exists()
+    judged = json.loads((folder / 'claims-only.json').read_text())
+    page = (folder / 'claims-only.md').read_text()
     means = {row['method']: row['values']['HM']['mean'] for row in comparison['methods']}
     for row in judged.values():
         assert [row['better'], row['worse']] == pytest.approx([means[m] for m in row['methods']])

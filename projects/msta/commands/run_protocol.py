@@ -67,9 +67,10 @@ def run_claims(args: argparse.Namespace, command: str) -> None:
     from ..protocols.claims import VARIANTS, choose_claims, judge, methods_of, to_page
     from ..protocols.processes import say
 
-    if args.rates is None and args.search is None:
-        args.search = MOST_RATES
-    args.protocol = 'base2novel'
+    if args.select == 'best':
+        raise ProtocolError('claims are held to the last epoch; leave out --select best')
+    searched = MOST_RATES if args.rates is None and args.search is None else args.search
+    args = argparse.Namespace(**{**vars(args), 'protocol': 'base2novel', 'search': searched})
     claims = choose_claims(args.only)
     names = methods_of(claims)
     added = {name: VARIANTS[name] for name in names if name in VARIANTS}
@@ -82,10 +83,12 @@ def run_claims(args: argparse.Namespace, command: str) -> None:
     comparison.run(command, 0, args.jobs, args.overwrite, args.port)
     judged = judge(claims, comparison.plans())
     page = to_page(judged, command)
-    write_json(comparison.folder / 'claims.json', judged, indent=1)
-    write_text(comparison.folder / 'claims.md', page)
+    # Some claims alone do not take the place of the whole table.
+    name = 'claims-only' if args.only else 'claims'
+    write_json(comparison.folder / f'{name}.json', judged, indent=1)
+    write_text(comparison.folder / f'{name}.md', page)
     print(f'\n{page}')
-    say(f'{comparison.folder / "claims.json"}')
+    say(f'{comparison.folder / name}.json')
 
 
 main = make_main(parser, run, 'tools/run_protocol.py')
