@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -223,6 +224,15 @@ def make_config(
         labels=None,
     )
     return Config(dict(model=model, test_pipeline=pipeline))
+
+
+def digest_of(model: MSTARecognizer) -> str:
+    """Hash a model's foundation, trained tensors and prompts; its labels are not in it."""
+    found = hashlib.sha256(repr([model.backbone.fingerprint, model.templates]).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.endswith('_extra_state'):  # labels are among it
+            found.update(name.encode() + tensor.cpu().float().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
