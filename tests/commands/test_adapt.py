@@ -13,14 +13,16 @@ FAST = ('--epochs', '1', '--rate', '0.01', '--workers', '1')
 
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory):
-    """Three classes of 13, 2 and 1 clips, and a file that is not a video."""
+    """Three classes of 13, 2 and 1 clips, of odd names too, and two files that are no videos."""
     root = tmp_path_factory.mktemp('mine')
     seeds = iter(range(100))
     for name, count in (('Pan_Left', 13), ('🏀 dunk', 2), ('öffnen', 1)):
         (root / name).mkdir()
         for number in range(count):
             write_mp4(root / name / f'clip {number}.mp4', 12, seed=next(seeds))
+    (root / 'Pan_Left' / 'clip 1.mp4').rename(root / 'Pan_Left' / 'clip \udce9.mp4')  # not UTF-8
     (root / 'Pan_Left' / 'broken.mp4').write_text('not a video')
+    (root / 'Pan_Left' / 'two\nlines.mp4').write_text('in no list')
     return root
 
 
@@ -37,7 +39,9 @@ def test_everything_is_written(made):
         assert (made / name).stat().st_size
     results = json.loads((made / 'results.json').read_text())
     assert results['classes'] == ['pan left', 'öffnen', '🏀 dunk']
-    assert [item['path'] for item in results['left_out']] == ['Pan_Left/broken.mp4']
+    left_out = {item['path']: item['why'] for item in results['left_out']}
+    assert set(left_out) == {'Pan_Left/broken.mp4', 'Pan_Left/two\nlines.mp4'}
+    assert left_out['Pan_Left/two\nlines.mp4'] == 'a line break in it; rename it'
     assert results['choices']['flip']['value'] is False  # pan left
     assert results['choices']['balanced']['value'] is True
     assert set(results['headline']) == {'frozen', 'adapted', 'gain'}
