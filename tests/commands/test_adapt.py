@@ -100,12 +100,19 @@ def test_classes_are_added_later(made, tmp_path, capsys):
     [
         (['/not/here'], 'no such folder or list'),
         (['{videos}', '--held-out', '1.5'], 'must lie between 0 and 1'),
+        (['{videos}', '--seed', '-1'], 'seed=-1 must lie in 0..4294967295'),
+        (['{videos}', '--batch', '0'], 'batch=0 must be 1 or more'),
+        (['{videos}', '--rate', 'nan'], 'learning rate nan must be a positive number'),
+        (['{videos}', '--blocks', '3', '9'], 'blocks 3 to 9 must lie in 1 to 4'),
+        (['{videos}', '--descriptions', '/no/d.json'], '/no/d.json'),
+        (['{videos}', '--out', '{videos}/new'], 'lies among the videos'),
         (['{videos}', '--foundation', '/no/weights.pth'], '/no/weights.pth'),
         (['{videos}', '--start', '{videos}'], 'not a folder that tools/adapt.py has finished'),
     ],
 )
 def test_bad_input_is_one_line(videos, tmp_path, capsys, arguments, words):
     given = [text.replace('{videos}', str(videos)) for text in arguments]
-    assert main([*given, '--out', str(tmp_path / 'out'), *FAST]) == 2
-    printed = capsys.readouterr().err
-    assert words in printed and 'Traceback' not in printed
+    assert main(['--out', str(tmp_path / 'out'), *FAST, *given]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and 'Traceback' not in printed.err
+    assert not printed.out and not (tmp_path / 'out').exists()  # before the videos are read
