@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from ..inference.inferencer import MSTAInferencer
+from ..inference.inferencer import MSTAInferencer, mean_view
 from ..inference.loading import by_shape
 from ..inference.recognizers import model_identity
 from .reading import Part
@@ -70,10 +68,8 @@ class Recognizer:
         count, labels = len(clips), self.inferencer.labels
         cosines, scores = (np.zeros((count, len(labels)), np.float32) for _ in range(2))
         embeddings = np.zeros((count, self.width), np.float32)
-        for rows in by_shape(inputs):
-            views = self.inferencer.embed(
-                torch.stack([v for i in rows if (v := inputs[i]) is not None])
-            )
+        for rows, stacked in by_shape(inputs):
+            views = self.inferencer.embed(stacked)
             cosines[rows], _, scores[rows] = self.inferencer.compare(views, len(rows))
             embeddings[rows] = mean_view(views, len(rows)).cpu().numpy()
         rejected = self.inferencer.rejects(cosines[answered])
@@ -91,8 +87,3 @@ class Recognizer:
         }
         table = make_table(columns, self.schema)
         return Answer(part.shard, part.job, part.number, part.last, table)
-
-
-def mean_view(views: Tensor, videos: int) -> Tensor:
-    """Embeddings ``(B * V, D)`` of the views of B videos -> one of length 1 each, ``(B, D)``."""
-    return F.normalize(F.normalize(views, dim=-1).unflatten(0, (videos, -1)).mean(1), dim=-1)
