@@ -173,6 +173,13 @@ class MSTARecognizer(BaseRecognizer):
             self._template = recipe.templates
             if self.classes.chosen:
                 self.classes.choose(self.classes.current.labels, recipe.templates)
+        given = [self._template] if isinstance(self._template, str) else list(self._template or ())
+        if recipe.templates and given != recipe.templates:
+            warnings.warn(
+                f'the adapters were trained with the prompt {" and ".join(recipe.templates)!r}, '
+                f'and the template given is {self._template!r}: they may recognise less by it',
+                stacklevel=1,
+            )
         if not self.classes.chosen and recipe.labels:
             self.set_labels(recipe.labels)
             self._described_labels = recipe.labels
