@@ -61,7 +61,7 @@ def draw_similarities(
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
     if count < 2:
         raise ValueError('similarities are between classes: give at least two labels')
-    order = list(range(count)) if few else neighbours_together(list(matrices.values())[-1])
+    order: Any = range(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()])
