@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
         if outside is not None and not len(outside):
             raise ValueError(f'--unknown {" ".join(args.unknown)}: no readable video')
         found = calibrate(inside, outside, args.method, args.keep)
-        made_with = dict(labels=tuple(inferencer.labels), model=digest_of(inferencer.model))
-        replace(found.rejection, **made_with).save(args.out)
+        labels, model = tuple(inferencer.labels), digest_of(inferencer.model)
+        replace(found.rejection, labels=labels, model=model).save(args.out)
         rule = f'{args.method} {found.rejection.value:.4f}'
         print(f'{args.out}: {rule} on {len(inside)} videos of the labels', file=out)
         print(report(found, 0 if outside is None else len(outside)), file=out)
