@@ -196,12 +196,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def write_report(plan: Plan, command: str) -> tuple[dict[str, Any], str]:
     """Write report.json, report.md, per_class.csv and the plots; give the report and its page."""
-    from .per_class import write_table
-    from .plots import write_plots
+    from .per_class import write_plots, write_table
 
     report = make_report(plan)
     page = to_markdown(report, command)
-    write_plots(plan, report)
+    write_plots(plan)
     write_table(plan)
     write_json(plan.report_dir / 'report.json', report, indent=1)
     write_text(plan.report_dir / 'report.md', page)
