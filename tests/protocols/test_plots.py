@@ -37,7 +37,8 @@ def test_large_confusions_have_names_and_confused_classes_side_by_side(classes, 
     axes = per_class._confusion('test', [result(names, confusion)]).axes[0]
     order = tick_names(axes.yaxis)
     assert len(order) == shown and not axes.texts
-    assert order[:2] == ['class 3', 'class 30'] == tick_names(axes.xaxis)[:2]
+    assert order == tick_names(axes.xaxis)
+    assert abs(order.index('class 3') - order.index('class 30')) == 1
 
 
 def test_long_names_and_titles_are_not_cut(tmp_path):
