@@ -1,5 +1,6 @@
 """Labels that do not fit the model's class list stop a run before any weight is read."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,8 +37,10 @@ def check_dataset_labels(dataset: Any, labels: Sequence[str]) -> None:
             found = info.get('label', ())
             for label in found if isinstance(found, Iterable) else (found,):
                 if not 0 <= label < len(labels):
+                    file = info.get('filename')
+                    video = os.path.normpath(file) if file else f'entry {index}'
                     raise LabelError(
-                        f'{source}: {info.get("filename", f"entry {index}")} has the label '
+                        f'{source}: {video} has the label '
                         f'{label}, but the model has {len(labels)} classes (0 to '
                         f'{len(labels) - 1}). Give the class list this file was written for as '
                         '`labels` of the model, or the annotation file of these classes'
@@ -76,7 +79,8 @@ def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
 def _parts(dataset: Any) -> Iterator[tuple[Any, str]]:
     """The data sets within wrappers, and how errors name them."""
     for part in flatten_datasets(dataset):
-        yield part, getattr(part, 'ann_file', '') or type(part).__name__
+        path = getattr(part, 'ann_file', '')
+        yield part, os.path.normpath(path) if path else type(part).__name__
 
 
 def _infos(part: Any) -> Iterator[dict[str, Any]]:
