@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, command: str) -> None:
     comparison = Comparison(make_request(args), args.methods, args.add)
     if not prepare(comparison, args):
         return
-    print(f'\n{comparison.run(command, args.rounds, args.jobs, args.overwrite, args.port)}')
+    print(f'\n{comparison.run(command, args.rounds)}')
     say(f'{comparison.folder / "comparison.json"}')
 
 
@@ -92,9 +92,7 @@ def prepare(comparison: Comparison, args: argparse.Namespace) -> bool:
             print(outline(plan))
             say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')
         else:
-            comparison.search(
-                validation, args.search, say_warnings, args.jobs, args.overwrite, args.port
-            )
+            comparison.search(validation, args.search, say_warnings)
     plan = comparison.plan()
     say_warnings(plan)
     if args.dry_run:

@@ -144,6 +144,9 @@ def make_request(args: argparse.Namespace) -> Request:
         descriptions=tuple(str(Path(path).resolve()) for path in args.descriptions or ()),
         select=args.select,
         processes=args.gpus,
+        jobs=args.jobs,
+        port=args.port,
+        overwrite=args.overwrite,
         amp=args.amp,
         cfg_options=args.cfg_options or {},
     )

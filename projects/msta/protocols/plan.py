@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Request:
     """What a user asks for; None where the protocol's own choice holds.
 
-    ``title`` stands before the names of runs in messages, and has no part in what is run.
+    ``jobs`` runs go side by side, each of ``processes``, whose launcher takes ports from ``port``
+    on. With ``overwrite`` what was made from something else is trained again, instead of refused.
+    ``title`` stands before the names of runs in messages.
     """
 
     protocol: str
@@ -40,6 +42,9 @@ class Request:
     descriptions: tuple[str, ...] = ()
     select: str = 'last'
     processes: int = 1
+    jobs: int = 1
+    port: int = 29500
+    overwrite: bool = False
     amp: bool = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
     title: str = ''
