@@ -47,6 +47,19 @@ def test_labels_have_limits(text, message):
         parse_labels(text, Limits(labels=3, characters=8))
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--port', '99999'), '--port 99999: ports are 1 to 65535'),
+        (('--corrections', '/proc/x'), 'the folder /proc/x cannot be written to'),
+        (('--corrections', __file__), 'cannot be written to'),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_the_model_is_read(run, arguments, words):
+    status, out, error = run('demo_app.py', '--checkpoint', 'gone.pth', *arguments)
+    assert (status, out) == (2, '') and words in error and error.count('\n') == 1
+
+
 def test_labels_are_split_at_commas_and_lines_and_named_once():
     assert parse_labels('a b, c\nd,,a b', Limits()) == ['a b', 'c', 'd']
 

@@ -139,6 +139,9 @@ class LabelCheckHook(Hook):
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             if isinstance(loop, BaseLoop):
                 metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+                for metric in metrics:
+                    if getattr(metric, 'labels', labels) is None:
+                        metric.labels = list(labels)  # for its table
                 check_multi_class(loop.dataloader.dataset, metrics, model)
                 check_dataset_labels(loop.dataloader.dataset, labels)
                 for warning in check_class_folders(loop.dataloader.dataset, labels):
