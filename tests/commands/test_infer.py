@@ -72,6 +72,7 @@ def test_a_long_video_gives_segments_a_copy_and_a_plot(run, tiny, tmp_path):
         (['x.mp4', '--out', 'a.txt'], 'must end in .json or .csv'),
         (['x.mp4', '--out', 'no/such/folder/a.json'], 'does not exist'),
         (['x.mp4', 'y.mp4', '--video-out', 'a.mp4'], 'one video file'),
+        (['rtsp://x', '--min-segment', '2'], 'is followed alone'),
         (['x.mp4', '--config', 'no_such'], 'presets are'),
         (['x.mp4', '--config', 'gone.pth'], 'foundation weights not found: gone.pth'),
         (['x.mp4', '--labels', ' , '], 'names no class'),

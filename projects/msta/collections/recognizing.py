@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from ..inference.inferencer import MSTAInferencer
+from ..inference.inferencer import MSTAInferencer, mean_view
 from ..inference.loading import by_shape
 from ..models import MSTABackbone
 from .reading import Part
@@ -71,10 +69,8 @@ class Recognizer:
         count, labels = len(clips), self.inferencer.labels
         cosines, scores = (np.zeros((count, len(labels)), np.float32) for _ in range(2))
         embeddings = np.zeros((count, self.width), np.float32)
-        for rows in by_shape(inputs):
-            views = self.inferencer.embed(
-                torch.stack([v for i in rows if (v := inputs[i]) is not None])
-            )
+        for rows, stacked in by_shape(inputs):
+            views = self.inferencer.embed(stacked)
             cosines[rows], _, scores[rows] = self.inferencer.compare(views, len(rows))
             embeddings[rows] = mean_view(views, len(rows)).cpu().numpy()
         rejected = self.inferencer.rejects(cosines[answered])
@@ -105,8 +101,3 @@ def model_identity(backbone: MSTABackbone) -> dict[str, Any]:
             )
         adapters = hashed.hexdigest()
     return {'foundation': backbone.fingerprint, 'adapters': adapters}
-
-
-def mean_view(views: Tensor, videos: int) -> Tensor:
-    """Embeddings ``(B * V, D)`` of the views of B videos -> one of length 1 each, ``(B, D)``."""
-    return F.normalize(F.normalize(views, dim=-1).unflatten(0, (videos, -1)).mean(1), dim=-1)
