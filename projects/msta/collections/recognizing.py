@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ import torch
 
 from ..inference.inferencer import MSTAInferencer, mean_view
 from ..inference.loading import by_shape
-from ..models import MSTABackbone
+from ..inference.recognizers import model_identity
 from .reading import Part
 from .rows import answer_columns, embedding_column, make_schema, make_table
 
@@ -88,16 +87,3 @@ class Recognizer:
         }
         table = make_table(columns, self.schema)
         return Answer(part.shard, part.job, part.number, part.last, table)
-
-
-def model_identity(backbone: MSTABackbone) -> dict[str, Any]:
-    """Which foundation, and which adapters by their settings and weights; None without."""
-    adapters = None
-    if backbone.adapter_cfg is not None:
-        hashed = hashlib.sha256(json.dumps(backbone.adapter_cfg, default=list).encode())
-        for name, tensor in sorted(backbone.adapter.state_dict().items()):
-            hashed.update(
-                name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes()
-            )
-        adapters = hashed.hexdigest()
-    return {'foundation': backbone.fingerprint, 'adapters': adapters}

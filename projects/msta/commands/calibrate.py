@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
         known = [root / video.path for video in listed]
     with stdout_is_for_results() as out:
         from ..inference.inferencer import MSTAInferencer
+        from ..inference.recognizers import digest_of
         from ..inference.rejection import calibrate
 
         with MSTAInferencer(**model_options(args), batch_size=args.batch_size) as inferencer:
@@ -57,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
         if outside is not None and not len(outside):
             raise ValueError(f'--unknown {" ".join(args.unknown)}: no readable video')
         found = calibrate(inside, outside, args.method, args.keep)
-        found.rejection.save(args.out)
+        labels, model = tuple(inferencer.labels), digest_of(inferencer.model)
+        replace(found.rejection, labels=labels, model=model).save(args.out)
         rule = f'{args.method} {found.rejection.value:.4f}'
         print(f'{args.out}: {rule} on {len(inside)} videos of the labels', file=out)
         print(report(found, 0 if outside is None else len(outside)), file=out)

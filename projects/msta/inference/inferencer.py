@@ -18,7 +18,7 @@ from torch import Tensor
 from .. import register  # noqa: F401
 from ..tokenizer import PromptWarning
 from .loading import VideoLoader, by_shape
-from .recognizers import choose_device, open_model
+from .recognizers import choose_device, digest_of, open_model
 from .rejection import Rejection, read_rejection
 from .results import VideoResult
 from .sources import iter_sources
@@ -93,8 +93,6 @@ class MSTAInferencer:
         self.set_rejection(none_of_these)
         self._warn_of_one_label()
 
-    # ------------------------------------------------------------------ classes
-
     def set_labels(
         self,
         labels: str | Path | Sequence[str],
@@ -108,6 +106,7 @@ class MSTAInferencer:
         """
         self.model.set_labels(labels, templates, descriptions, description_weight)
         self._warn_of_one_label()
+        self._check_rule()
 
     def _warn_of_one_label(self) -> None:
         one = self.model.labels and len(self.model.labels) == 1
@@ -138,14 +137,17 @@ class MSTAInferencer:
     def set_rejection(self, rule: Rejection | str | Path | None) -> None:
         """Answer 'none of these' by this rule from now on; None always answers a label."""
         self.rejection = read_rejection(rule) if isinstance(rule, (str, Path)) else rule
+        self._check_rule()
+
+    def _check_rule(self) -> None:
+        if self.rejection is not None:
+            self.rejection.warn_of_misfit(self.labels, digest_of(self.model))
 
     def rejects(self, cosines: np.ndarray) -> np.ndarray:
         """Cosines ``(N, K)`` -> whether the answer is 'none of these', ``(N,)``."""
         if self.rejection is None:
             return np.zeros(len(cosines), dtype=bool)
         return self.rejection.rejects(cosines)
-
-    # ------------------------------------------------------------------ recognition
 
     def __call__(self, videos: Any, topk: int = 5) -> list[VideoResult]:
         """One result per video, in order: :meth:`iterate` to the end."""
@@ -230,8 +232,6 @@ class MSTAInferencer:
         rows = [dict(zip(r.labels, r.cosines, strict=True)) for r in results if r.ok]
         cosines = np.array([[row[label] for label in self.labels] for row in rows])
         return cosines.reshape(-1, len(self.labels)), [r.error for r in results if r.error]
-
-    # ------------------------------------------------------------------ embeddings
 
     @torch.inference_mode()
     def embed(self, inputs: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def draw_similarities(
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
     if count < 2:
         raise ValueError('similarities are between classes: give at least two labels')
-    order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
+    order: Any = range(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()])
@@ -153,11 +153,11 @@ def draw_map(
     colours[coloured] = _COLOURS[: len(coloured)]
     figure = new_figure(10, 7)
     ax: Axes = figure.subplots()
-    ax.scatter(*dots.T, c=colours[list(answers)], s=22, alpha=0.75, linewidths=0)
+    ax.scatter(dots[:, 0], dots[:, 1], c=colours[list(answers)], s=22, alpha=0.75, linewidths=0)
     # Of stars in one place the one that is answered most is on top.
     order = ranked[::-1]
     style: dict[str, Any] = dict(marker='*', edgecolors='black', zorder=3)
-    ax.scatter(*stars[order].T, c=colours[order], s=150, **style)
+    ax.scatter(stars[order, 0], stars[order, 1], c=colours[order], s=150, **style)
     ax.set(xticks=[], yticks=[])
     how = 'colour = the answer given, not the truth'
     ax.set_title(f'{len(videos)} videos and {len(labels)} classes (t-SNE): {how}', fontsize=10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +23,7 @@ from ..foundation import (
     said_by_config,
 )
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
-from ..models import MSTARecognizer
+from ..models import MSTABackbone, MSTARecognizer
 from ..models.checkpoints import Checkpoint, CheckpointError, NotAdaptersError, read_checkpoint
 from ..paths import CONFIGS
 from ..training.config import ConfigError, pipeline_of, read_config
@@ -200,6 +202,25 @@ def make_config(
         labels=None,
     )
     return Config(dict(model=model, test_pipeline=pipeline))
+
+
+def digest_of(model: MSTARecognizer) -> str:
+    """Hash a model's identity and prompts; its labels are not in it."""
+    text = json.dumps([model_identity(model.backbone), model.templates])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def model_identity(backbone: MSTABackbone) -> dict[str, Any]:
+    """Which foundation, and which adapters by their settings and weights; None without."""
+    adapters = None
+    if backbone.adapter_cfg is not None:
+        hashed = hashlib.sha256(json.dumps(backbone.adapter_cfg, default=list).encode())
+        for name, tensor in sorted(backbone.adapter.state_dict().items()):
+            hashed.update(
+                name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes()
+            )
+        adapters = hashed.hexdigest()
+    return {'foundation': backbone.fingerprint, 'adapters': adapters}
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

@@ -8,6 +8,8 @@ videos whose labels are known and, better, on some that show none of the labels.
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,10 +30,14 @@ class Rejection:
     """Reject a video whose statistic lies below ``value``.
 
     ``method``: ``'threshold'``, the best cosine; ``'margin'``, best minus second best cosine.
+    ``labels`` and ``model`` (:func:`.recognizers.digest_of`) are what it was calibrated with,
+    if known.
     """
 
     method: str
     value: float
+    labels: tuple[str, ...] | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -43,6 +49,18 @@ class Rejection:
         """Cosines ``(N, K)`` -> bool ``(N,)``."""
         return _statistic(cosines, self.method) < self.value
 
+    def warn_of_misfit(self, labels: Sequence[str], model: str) -> None:
+        """Warn of a rule that was calibrated with other labels, or another model."""
+        misfit = 'another model, or other prompts' if self.model not in (None, model) else ''
+        if self.labels is not None and self.labels != tuple(labels):
+            misfit = f'{len(self.labels)} other labels than these {len(labels)}'
+        if misfit:
+            warnings.warn(
+                f'the rule for none of these was calibrated with {misfit}, whose cosines are of '
+                'another size: calibrate again (tools/calibrate.py)',
+                stacklevel=4,
+            )
+
     def save(self, path: str | Path) -> None:
         write_json(path, asdict(self), indent=2)
 
@@ -51,10 +69,13 @@ def read_rejection(path: str | Path) -> Rejection:
     """Read a rule that :meth:`Rejection.save` wrote."""
     try:
         fields = json.loads(Path(path).read_text(encoding='utf-8'))
-        return Rejection(str(fields['method']), float(fields['value']))
+        labels = fields.get('labels') and tuple(map(str, fields['labels']))
+        return Rejection(str(fields['method']), float(fields['value']), labels, fields.get('model'))
     except RejectionError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError as error:
+        raise RejectionError(f'no rule {path}; tools/calibrate.py writes one') from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RejectionError(
             f'{path}: not a rejection rule as tools/calibrate.py writes it ({error!r})'
         ) from error

@@ -41,8 +41,6 @@ def split_clips(
     Raises:
         ValueError: a group that was placed on both sides, or nothing to train on.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f'the share of held-out clips must lie between 0 and 1, got {fraction}')
     sides = _fixed_sides(clips, kept or {})
     wanted = Counter[int]()
     per_class = Counter(label for clip in clips for label in clip.labels)
