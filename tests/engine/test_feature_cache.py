@@ -8,8 +8,7 @@ import torch
 from safetensors import safe_open
 
 from projects.msta.commands import train as train_tool
-from projects.msta.engine import FeatureCacheError
-from projects.msta.engine.feature_store import FeatureStore
+from projects.msta.engine.feature_store import FeatureCacheError, FeatureStore
 
 _NUMBER = iter(range(1000))
 
@@ -168,7 +167,7 @@ def test_an_unreadable_video_gives_way_to_another(experiment, tmp_path):
 def test_swapped_colours_are_other_features():
     from types import SimpleNamespace
 
-    from projects.msta.engine import FeatureCacheHook
+    from projects.msta.engine.feature_cache import FeatureCacheHook
 
     dataset = {'pipeline': [{'type': 'MSTADecordInit'}]}
     runner = SimpleNamespace(cfg={'train_dataloader': {'dataset': dataset}}, seed=0)

@@ -4,7 +4,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
-from projects.msta.engine import CPUAmpOptimWrapper
+from projects.msta.engine.optim import CPUAmpOptimWrapper
 
 
 def train(wrapper_class: type[OptimWrapper]) -> tuple[torch.dtype, list[torch.Tensor], float]:

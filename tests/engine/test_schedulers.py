@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmaction.registry import PARAM_SCHEDULERS
 from mmengine.optim import OptimWrapper
 
-from projects.msta.engine import WarmupUnshiftedCosineLR
+from projects.msta.engine.schedulers import WarmupUnshiftedCosineLR
 
 
 def law(lr: float, step: int, warmup: int, total: int) -> float:

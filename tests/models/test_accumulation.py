@@ -19,7 +19,7 @@ from mmaction.structures import ActionDataSample  # noqa: E402
 from mmengine.model import MMDistributedDataParallel  # noqa: E402
 from mmengine.optim import OptimWrapper  # noqa: E402
 
-from projects.msta.engine import CPUAmpOptimWrapper  # noqa: E402
+from projects.msta.engine.optim import CPUAmpOptimWrapper  # noqa: E402
 from tests.models.conftest import LABELS, recognizer_config  # noqa: E402
 
 TOLERANCE = 2e-6

@@ -146,5 +146,6 @@ def test_without_labels_a_model_waits_for_a_checkpoint(build):
     model.load_state_dict(build(seed=0, template='watch {}.').state_dict())
     assert model.labels == LABELS and model.templates == ['watch {}.']
     told = build(labels=['a', 'b'], template='see {}.')
-    told.load_state_dict(build(seed=0, template='watch {}.').state_dict())
+    with pytest.warns(UserWarning, match=r"trained with the prompt 'watch \{\}\.'.*'see \{\}\.'"):
+        told.load_state_dict(build(seed=0, template='watch {}.').state_dict())
     assert told.labels == ['a', 'b'] and told.templates == ['see {}.']

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from projects.msta.labels import read_labels
-from projects.msta.protocols import plots
+from projects.msta.protocols import per_class
 from projects.msta.protocols.comparison_plot import plot
 from tests.figures import covered_texts, is_cut
 
@@ -24,7 +24,7 @@ def tick_names(axis) -> list[str]:
 
 def test_cells_of_a_small_confusion_have_numbers():
     found = result(['run', 'walk'], np.array([[3, 1], [0, 4]]))
-    axes = plots._confusion('base', [found]).axes[0]
+    axes = per_class._confusion('base', [found]).axes[0]
     assert sorted(text.get_text() for text in axes.texts) == ['100', '25', '75']
     assert tick_names(axes.xaxis) == tick_names(axes.yaxis) == ['run', 'walk']
 
@@ -34,7 +34,7 @@ def test_large_confusions_have_names_and_confused_classes_side_by_side(classes, 
     confusion = 10 * np.eye(classes, dtype=int)
     confusion[3, 30] = confusion[30, 3] = 9
     names = [f'class {i}' for i in range(classes)]
-    axes = plots._confusion('test', [result(names, confusion)]).axes[0]
+    axes = per_class._confusion('test', [result(names, confusion)]).axes[0]
     order = tick_names(axes.yaxis)
     assert len(order) == shown and not axes.texts
     assert len(set(order)) == shown and order == tick_names(axes.xaxis)
@@ -45,7 +45,7 @@ def test_long_names_and_titles_are_not_cut(tmp_path):
     names = read_labels('ssv2')
     counts = 3 * np.eye(len(names), dtype=int) + np.eye(len(names), k=1, dtype=int)
     frozen, trained = result(names, counts), result(names, counts[::-1])
-    figure = plots._gain('a test', [trained], frozen)
+    figure = per_class._gain('a test', [trained], frozen)
     assert not covered_texts(figure)
     figure.savefig(tmp_path / 'gain.png')
     assert not is_cut(tmp_path / 'gain.png')
@@ -53,10 +53,10 @@ def test_long_names_and_titles_are_not_cut(tmp_path):
 
 def test_a_gain_of_nothing_is_written():
     found = result(['run', 'walk'], np.array([[3, 1], [0, 4]]))
-    axes = plots._gain('base', [found], found).axes[0]
+    axes = per_class._gain('base', [found], found).axes[0]
     assert [text.get_text() for text in axes.texts] == ['0', '0']
     better = result(['run', 'walk'], np.array([[4, 0], [0, 4]]))
-    axes = plots._gain('base', [better], found).axes[0]
+    axes = per_class._gain('base', [better], found).axes[0]
     assert [text.get_text() for text in axes.texts] == ['+25.0', '0']
 
 

@@ -31,7 +31,7 @@ def test_folder_that_another_works_in_is_waited_for(tmp_path, capsys):
 def test_failed_tool_is_quoted(tmp_path):
     log = tmp_path / 'log'
     with locked(tmp_path) as lock, pytest.raises(ProtocolError, match=r'no config file .*none\.py'):
-        Processes().run('train', [tmp_path / 'none.py'], 0, log, lock, 'run')
+        Processes().run('train', [tmp_path / 'none.py'], log, lock, 'run')
     assert 'error: ' in log.read_text()
 
 

@@ -11,12 +11,10 @@ import itertools
 import logging
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..paths import ROOT
 from . import CollectionError, MissingPackageError
@@ -50,14 +48,8 @@ class RayRecognizer:
             )
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        answers = [self.recognizer.recognise(part) for part in batch['part']]
-        return {
-            'shard': [answer.shard for answer in answers],
-            'job': [answer.job for answer in answers],
-            'number': [answer.number for answer in answers],
-            'last': [answer.last for answer in answers],
-            'rows': [_to_bytes(answer.rows) for answer in answers],
-        }
+        (part,) = batch['part']
+        return {'answer': _column(self.recognizer.recognise(part))}
 
 
 def run_on_ray(
@@ -104,13 +96,11 @@ def run_on_ray(
             reads['compute'] = ray.data.TaskPoolStrategy(size=readers)
         remaining = iter(jobs)
         while planned := list(itertools.islice(remaining, _JOBS_AT_A_TIME)):
-            items = ray.data.from_items(
-                [asdict(job) for job in planned], override_num_blocks=len(planned)
-            )
-            answers = items.map_batches(_read, **reads).map_batches(RayRecognizer, **actor)
+            items = [{'job': job} for job in planned]
+            given = ray.data.from_items(items, override_num_blocks=len(items))
+            answers = given.map_batches(_read, **reads).map_batches(RayRecognizer, **actor)
             for row in answers.iter_rows():
-                rows = pa.ipc.open_stream(row.pop('rows')).read_all()
-                yield Answer(**row, rows=rows)
+                yield row['answer']
     except ray.exceptions.RayError as error:
         raise CollectionError(f'Ray gave up: {_said(error)}') from error
     finally:
@@ -173,12 +163,16 @@ def _read(batch: dict[str, np.ndarray], reading: Reading, cwd: str) -> Iterator[
     key = repr(reading)
     if key not in _readers:
         _readers[key] = Reader(reading)
-    (shard,), (number,), (first,) = (batch[name] for name in ('shard', 'number', 'first'))
-    addresses = [str(address) for address in batch['addresses'][0]]
-    for part in _readers[key].read(Job(int(shard), int(number), int(first), addresses)):
-        column = np.empty(1, dtype=object)
-        column[0] = part
-        yield {'part': column}
+    (job,) = batch['job']
+    for part in _readers[key].read(job):
+        yield {'part': _column(part)}
+
+
+def _column(item: object) -> np.ndarray:
+    """A column of one row; NumPy would make several of an object that is a sequence."""
+    column = np.empty(1, dtype=object)
+    column[0] = item
+    return column
 
 
 def _enter(cwd: str) -> None:
@@ -190,13 +184,6 @@ def _enter(cwd: str) -> None:
             f'{ray.util.get_node_ip_address()} has no folder {cwd}, where the collection was '
             'started: paths are the same on all machines'
         ) from error
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
 
 
 def _said(error: BaseException) -> str:

@@ -43,16 +43,16 @@ class Output:
         if not path.exists():
             return None
         try:
-            metadata = pq.read_metadata(path)
+            errors = pq.read_table(path, columns=['error'])
         except (pa.ArrowInvalid, OSError) as error:
             raise CollectionError(
                 f'{path} is damaged ({error}): remove it to do it again'
             ) from error
-        if (metadata.metadata or {}).get(_KEY) != self.identity.encode():
+        if (errors.schema.metadata or {}).get(_KEY) != self.identity.encode():
             raise CollectionError(
                 f'{path} is of another collection than the {MANIFEST} beside it: move it away'
             )
-        return metadata.num_rows - _nulls(metadata, 'error')
+        return errors.num_rows - errors['error'].null_count
 
     def write(self, shard: int, tables: Iterable[pa.Table]) -> int:
         """Write a shard, from tables in order; return how many rows have an error."""
@@ -97,16 +97,6 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
 
 def _is_whole(parts: Mapping[int, Answer]) -> bool:
     return parts[max(parts)].last and len(parts) == max(parts) + 1
-
-
-def _nulls(metadata: pq.FileMetaData, column: str) -> int:
-    names = metadata.schema.to_arrow_schema().names
-    # Leaf columns are counted in Parquet; a list has one too, under a longer name.
-    leaves = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    assert column in names
-    place = leaves.index(column)
-    groups = (metadata.row_group(i).column(place) for i in range(metadata.num_row_groups))
-    return sum(group.statistics.null_count for group in groups)
 
 
 @contextlib.contextmanager
@@ -161,14 +151,15 @@ def shards_of(folder: Path) -> list[Path]:
 
 
 def _compare(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    differing = [
+        f'{key}: {_short(then.get(key))} there, {_short(now.get(key))} now'
+        for key in {**then, **now}
+        if then.get(key) != now.get(key)
+    ]
     if differing:
-        said = '; '.join(
-            f'{key}: {_short(then.get(key))} there, {_short(now.get(key))} now' for key in differing
-        )
         raise CollectionError(
             f'{folder} was begun with other settings, and one folder has answers of one kind: '
-            f'{said}. Repeat the settings of {MANIFEST}, or name a new folder'
+            f'{"; ".join(differing)}. Repeat the settings of {MANIFEST}, or name a new folder'
         )
 
 

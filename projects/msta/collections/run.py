@@ -112,10 +112,17 @@ def label_collection(
         CollectionError: a list, folder or setting that cannot be used.
         MissingPackageError: a kind of address, or the engine, needs a package.
     """
+    if engine not in ENGINES:
+        raise CollectionError(f'engine {engine!r} is not one of {", ".join(ENGINES)}')
     sizes = {'topk': topk, 'shard size': shard_size, 'batch size': batch_size}
-    if readers is not None:
-        sizes['number of readers'] = readers
-    _check(engine, sizes, window_sec, stride_sec)
+    for name, size in {**sizes, 'number of readers': readers}.items():
+        if size is not None and size < 1:
+            raise CollectionError(f'{name} {size} must be at least 1')
+    for name, seconds in {'window': window_sec, 'stride': stride_sec}.items():
+        if seconds is not None and not seconds > 0:
+            raise CollectionError(f'a {name} of {seconds} s must be positive')
+    if stride_sec is not None and window_sec is None:
+        raise CollectionError('a stride is that of a window: give its length too (--window)')
     if engine == 'ray':
         from .on_ray import run_on_ray
     started = time.perf_counter()
@@ -161,21 +168,3 @@ def label_collection(
         errors = sum(output.errors_in(shard) or 0 for shard in range(plan.shards))
     skipped = sum(plan.videos_in(shard) for shard in before if shard not in wanted)
     return Summary(listed.count, skipped, errors, plan.shards, time.perf_counter() - started)
-
-
-def _check(
-    engine: str,
-    sizes: Mapping[str, int],
-    window_sec: float | None,
-    stride_sec: float | None,
-) -> None:
-    if engine not in ENGINES:
-        raise CollectionError(f'engine {engine!r} is not one of {", ".join(ENGINES)}')
-    for name, value in sizes.items():
-        if value < 1:
-            raise CollectionError(f'{name} {value} must be at least 1')
-    for name, seconds in {'window': window_sec, 'stride': stride_sec}.items():
-        if seconds is not None and not seconds > 0:
-            raise CollectionError(f'a {name} of {seconds} s must be positive')
-    if stride_sec is not None and window_sec is None:
-        raise CollectionError('a stride is that of a window: give its length too (--window)')

@@ -44,8 +44,7 @@ def run(args: argparse.Namespace, command: str) -> None:
 
     comparison = make_comparison(args, args.methods, args.add)
     if prepare(comparison, args):
-        page = comparison.run(command, args.rounds, args.jobs, args.overwrite, args.port)
-        print(f'\n{page}')
+        print(f'\n{comparison.run(command, args.rounds)}')
         say(f'{comparison.folder / "comparison.json"}')
 
 

@@ -147,6 +147,9 @@ def make_request(args: argparse.Namespace) -> Request:
         descriptions=tuple(str(Path(path).resolve()) for path in args.descriptions or ()),
         select=args.select,
         processes=args.gpus,
+        jobs=args.jobs,
+        port=args.port,
+        overwrite=args.overwrite,
         amp=args.amp,
         cfg_options=args.cfg_options or {},
     )
@@ -183,8 +186,7 @@ def prepare(comparison: Comparison, args: argparse.Namespace) -> bool:
             first = plan.runs[0].folder
             print(f'rates would be chosen on {validation.videos} videos, after {first}')
         else:
-            options = (args.jobs, args.overwrite, args.port)
-            comparison.search(validation, args.search, check, *options)
+            comparison.search(validation, args.search, check)
     return check(comparison.plan(), args.dry_run)
 
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         return
     say(f'{len(plan.runs)} runs; folder {plan.request.work_dir}')
     started = time.perf_counter()
-    run_plan(plan, args.jobs, args.overwrite, args.port)
+    run_plan(plan)
     _, page = write_report(plan, command)
     print(f'\n{page}')
     say(f'{plan.report_dir / "report.json"}; {time.perf_counter() - started:.0f} s in all')
@@ -79,7 +79,7 @@ def run_claims(args: argparse.Namespace, command: str) -> None:
     comparison.folder = report.with_name(f'claims-{report.name}')
     if not prepare(comparison, args):
         return
-    comparison.run(command, 0, args.jobs, args.overwrite, args.port)
+    comparison.run(command, rounds=0)
     judged = judge(claims, comparison.plans())
     page = to_page(judged, command)
     write_json(comparison.folder / 'claims.json', judged, indent=1)

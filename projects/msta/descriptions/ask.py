@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .cache import Cache, Row
 from .credentials import Credentials
@@ -26,11 +27,9 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        counts: requests, retries and tokens.
         failures: why classes got no answer at all, by label.
         interrupted: whether the user stopped it.
-        error: why it stopped itself, if it did.
-        seconds: how long the asking took.
+        error: why it stopped itself: what the endpoint is to blame for.
     """
 
     counts: Counts
@@ -45,39 +44,24 @@ def ask_missing(
     cache: Cache,
     credentials: Credentials,
     *,
-    concurrency: int = 16,
-    retries: int = 10,
-    timeout_sec: float = 120.0,
     progress: Progress = lambda done, counts: None,
     note: Note = lambda line: None,
+    **limits: Any,
 ) -> Outcome:
     """Ask until every class has an accepted answer or has used up its attempts.
 
     The first SIGINT or SIGTERM lets the requests in flight finish, the second one drops them.
 
     Args:
-        concurrency: the number of requests in flight at once.
-        retries: how often the client repeats a request that failed on the way.
-        timeout_sec: the time a request may take.
         progress: called after each answer with the number of classes done in this run.
         note: called with lines for the user, such as what the endpoint does not accept.
-
-    Returns:
-        The outcome; its ``error`` says what the endpoint is to blame for.
+        limits: ``concurrency``, ``retries`` and ``timeout_sec`` of the :class:`Endpoint`.
 
     Raises:
         DescriptionError: the cache cannot be written.
     """
     try:
-        endpoint = Endpoint(
-            plan.parameters,
-            plan.num,
-            credentials,
-            concurrency=concurrency,
-            retries=retries,
-            timeout_sec=timeout_sec,
-            note=note,
-        )
+        endpoint = Endpoint(plan.parameters, plan.num, credentials, note=note, **limits)
     except StopRunError as error:  # before anything was asked
         return Outcome(Counts(), error=error)
     return asyncio.run(_Run(plan, cache, endpoint, progress, note).finish())
@@ -89,11 +73,8 @@ class _Run:
     def __init__(
         self, plan: Plan, cache: Cache, endpoint: Endpoint, progress: Progress, note: Note
     ):
-        self.plan = plan
-        self.cache = cache
-        self.endpoint = endpoint
-        self.progress = progress
-        self.note = note
+        self.plan, self.cache, self.endpoint = plan, cache, endpoint
+        self.progress, self.note = progress, note
         self.writer = _Writer(cache)
         self.outcome = Outcome(endpoint.counts)
         self.done = 0
@@ -157,9 +138,8 @@ class _Run:
         try:
             while where.sentences is None and where.attempt < self.plan.attempts:
                 reply = await self.endpoint.ask(where.messages, where.limit_growth)
-                row = self._row(task, where.attempt, reply)
-                await self.writer.store(row)
-                rows.append(row)
+                rows.append(self._row(task, where.attempt, reply))
+                await self.writer.store(rows[-1])
                 where = standing(task, rows)
                 self.endpoint.counts.rejected += where.sentences is None
                 self.done += where.sentences is not None
@@ -213,14 +193,13 @@ class _Writer:
     async def _write(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
-            try:
-                await asyncio.to_thread(self._cache.store, [row for row, _ in group])
-            except Exception as error:
-                for _, done in group:
-                    done.set_exception(error)
-            else:
-                for _, done in group:
+            stored = asyncio.to_thread(self._cache.store, [row for row, _ in group])
+            (error,) = await asyncio.gather(stored, return_exceptions=True)
+            for _, done in group:
+                if error is None:
                     done.set_result(None)
+                else:
+                    done.set_exception(error)
 
 
 def _timestamp() -> str:

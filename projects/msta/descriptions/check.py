@@ -25,12 +25,8 @@ _PUBLISHED = re.compile(
 
 @dataclass(frozen=True)
 class Findings:
-    """The outcome of a check.
-
-    Attributes:
-        problems: what makes the file unusable; empty for a usable one.
-        notes: what weakens it: one heading and its cases each.
-        figures: lines of statistics.
+    """The outcome of a check: what makes a file unusable, what weakens it (cases by heading), and
+    lines of statistics.
     """
 
     problems: list[str]
@@ -119,10 +115,9 @@ def phrase(text: str, name: str) -> str:
 
 def _rows(descriptions: Descriptions) -> list[Row]:
     """Return each class with all its phrases."""
-    columns = zip(descriptions.names, descriptions.spatial, descriptions.temporal, strict=True)
     return [
         (label, [phrase(text, _name(label)) for text in [*spatial, *temporal]])
-        for label, spatial, temporal in columns
+        for label, spatial, temporal in descriptions.rows()
     ]
 
 

@@ -62,7 +62,9 @@ class Counts:
 
 
 class Endpoint:
-    """Sends requests and learns the endpoint's dialect.
+    """Sends requests, ``concurrency`` at once, and learns the endpoint's dialect.
+
+    A request may take ``timeout_sec``, and is repeated ``retries`` times where it fails on the way.
 
     Attributes:
         proven: whether a request in this dialect has succeeded.
@@ -80,30 +82,23 @@ class Endpoint:
         timeout_sec: float = 120.0,
         note: Callable[[str], None] = lambda line: None,
     ):
-        self.parameters = parameters
-        self.credentials = credentials
-        self.dialect = Dialect()
+        self.parameters, self.credentials = parameters, credentials
+        self.dialect, self.counts = Dialect(), Counts()
         self.proven = False
-        self.counts = Counts()
         self.stopping = asyncio.Event()
-        self._retries = retries
-        self._timeout_sec = timeout_sec
-        self._note = note
+        self._retries, self._timeout_sec, self._note = retries, timeout_sec, note
         self._schema = answer_schema(num)
         self._slots = asyncio.Semaphore(concurrency)
-        self._patient = False
-        self._barren = 0
+        self._patient, self._barren = False, 0
         self._client = self._connect()
 
     def _connect(self) -> openai.AsyncOpenAI:
-        hooks: dict[str, list[Callable[..., Any]]] = {
-            'request': [self._before_request],
-            'response': [self._after_response],
-        }
         timeout = openai.Timeout(self._timeout_sec, connect=min(_CONNECT_SEC, self._timeout_sec))
         try:
             http = openai.DefaultAsyncHttpxClient(
-                trust_env=not self.credentials.is_local, event_hooks=hooks, timeout=timeout
+                trust_env=not self.credentials.is_local,
+                event_hooks={'request': [self._before_request], 'response': [self._after_response]},
+                timeout=timeout,
             )
             return openai.AsyncOpenAI(
                 api_key=self.credentials.key,

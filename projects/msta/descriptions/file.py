@@ -99,13 +99,19 @@ def load_file(path: str | Path) -> Descriptions:
     if form != FORMAT:
         raise DescriptionError(f'{path} is not a description file: its "format" is not {FORMAT!r}')
     try:
-        return DescriptionFile.model_validate(data).unpack()
+        file = DescriptionFile.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = '.'.join(map(str, first['loc']))
         raise DescriptionError(
             f'{path}: {where}: {first["msg"]} ({error.error_count()} such problems)'
         ) from None
+    return Descriptions(
+        names=[record.name for record in file.classes],
+        spatial=[record.spatial for record in file.classes],
+        temporal=[record.temporal for record in file.classes],
+        meta=file.meta,
+    )
 
 
 def load_published(path: str | Path, names: Sequence[str]) -> list[list[str]]:
@@ -134,8 +140,9 @@ def load_published(path: str | Path, names: Sequence[str]) -> list[list[str]]:
 
 def write_descriptions(path: str | Path, descriptions: Descriptions) -> None:
     """Write this project's file form, whole or not at all; equal content gives equal bytes."""
-    packed = DescriptionFile.pack(descriptions).model_dump(mode='json')
-    write_json(path, packed, indent=1)
+    keys = ('name', 'spatial', 'temporal')
+    classes = [dict(zip(keys, row, strict=True)) for row in descriptions.rows()]
+    write_json(path, {'format': FORMAT, 'meta': descriptions.meta, 'classes': classes}, indent=1)
 
 
 def export_published(
@@ -179,10 +186,9 @@ def over_context(
     descriptions: Descriptions, context_length: int, count: Callable[[str], int] = count_tokens
 ) -> list[tuple[str, str, int]]:
     """Return (class, sentence, tokens) for each sentence longer than the context."""
-    columns = zip(descriptions.names, descriptions.spatial, descriptions.temporal, strict=True)
     return [
         (name, text, tokens)
-        for name, spatial, temporal in columns
+        for name, spatial, temporal in descriptions.rows()
         for text in [*spatial, *temporal]
         if (tokens := count(text)) > context_length
     ]
@@ -232,13 +238,7 @@ def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
             f'{path} lacks {len(missing)} of the {len(names)} classes: {_join(missing)}; '
             'generate them with tools/gen_descriptions.py'
         )
-    chosen = [row for row in rows if row is not None]
-    return Descriptions(
-        names=names,
-        spatial=[found.spatial[row] for row in chosen],
-        temporal=[found.temporal[row] for row in chosen],
-        meta=found.meta,
-    )
+    return found.select([row for row in rows if row is not None], names)
 
 
 def _require_order(temporal: list[list[str]], names: list[str], path: str) -> None:

@@ -1,6 +1,7 @@
 """What a description file holds, and what makes one unusable."""
 
 import statistics
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
@@ -33,6 +34,19 @@ class Descriptions(BaseModel):
     temporal: list[list[str]]
     meta: dict[str, JsonValue] = {}
 
+    def rows(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Return each class's name, spatial and temporal sentences."""
+        return zip(self.names, self.spatial, self.temporal, strict=True)
+
+    def select(self, rows: Sequence[int], names: Sequence[str] | None = None) -> 'Descriptions':
+        """Return the classes of these rows, under ``names`` if they are given."""
+        return Descriptions(
+            names=list(names or (self.names[row] for row in rows)),
+            spatial=[self.spatial[row] for row in rows],
+            temporal=[self.temporal[row] for row in rows],
+            meta=self.meta,
+        )
+
     @model_validator(mode='after')
     def _lists_belong_together(self) -> 'Descriptions':
         counts = (len(self.names), len(self.spatial), len(self.temporal))
@@ -62,25 +76,6 @@ class DescriptionFile(BaseModel):
     format: Literal['msta-descriptions-1'] = FORMAT
     meta: dict[str, JsonValue] = {}
     classes: list[ClassRecord]
-
-    @classmethod
-    def pack(cls, descriptions: Descriptions) -> 'DescriptionFile':
-        columns = (descriptions.names, descriptions.spatial, descriptions.temporal)
-        return cls(
-            meta=descriptions.meta,
-            classes=[
-                ClassRecord(name=name, spatial=spatial, temporal=temporal)
-                for name, spatial, temporal in zip(*columns, strict=True)
-            ],
-        )
-
-    def unpack(self) -> Descriptions:
-        return Descriptions(
-            names=[record.name for record in self.classes],
-            spatial=[record.spatial for record in self.classes],
-            temporal=[record.temporal for record in self.classes],
-            meta=self.meta,
-        )
 
 
 def find_problems(descriptions: Descriptions) -> list[str]:

@@ -26,15 +26,10 @@ class FeatureCacheError(ValueError):
 class FeatureStore:
     """Features of the augmented views of videos, for one foundation, pipeline and seed.
 
-    A video's file holds one tensor ``(A, P, R, L, W)``: A views, each of P parts (what enters the
-    first adapted block and, with an adapter that reads only this, what the frozen block itself
-    makes of it) of R rows (1, or one per frame) of L tokens of W channels.
-
-    Args:
-        folder: of all stores; this one's part of it is named by a hash of ``facts``.
-        facts: all that the features depend on but the video; written beside them.
-        shape: ``(A, P, R, L, W)``.
-        dtype: a key of :data:`DTYPES`.
+    A video's file holds one tensor of ``shape`` ``(A, P, R, L, W)``: A views, each of P parts (what
+    enters the first adapted block and, with an adapter that reads only this, what the frozen block
+    itself makes of it) of R rows (1, or one per frame) of L tokens of W channels. ``facts`` are all
+    that features depend on but the video; a hash of them names the store's part of ``folder``.
     """
 
     def __init__(

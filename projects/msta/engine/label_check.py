@@ -17,7 +17,7 @@ from ..labels import LabelError
 from .wrapped import flatten_datasets, unwrap
 
 
-def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
+def check_dataset_labels(dataset: Any, labels: Sequence[str]) -> None:
     """Check that every label of a data set is an index of ``labels``.
 
     The data set's own class names, where its ``metainfo`` has them, must be as many.
@@ -25,8 +25,7 @@ def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
     Raises:
         LabelError: Naming the annotation file, the label, and both counts.
     """
-    for part in flatten_datasets(dataset):
-        source = _source(part)
+    for part, source in _parts(dataset):
         classes = (getattr(part, 'metainfo', None) or {}).get('classes')
         if classes is not None and len(classes) != len(labels):
             raise LabelError(
@@ -34,14 +33,14 @@ def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
                 "their scores could not be compared. Give the data set's own class list as "
                 '`labels` of the model'
             )
-        if not hasattr(part, 'get_data_info'):
-            continue
-        for index in range(len(part)):
-            info = part.get_data_info(index)
-            for label in _labels_of(info):
+        for index, info in enumerate(_infos(part), 1):
+            found = info.get('label', ())
+            for label in found if isinstance(found, Iterable) else (found,):
                 if not 0 <= label < len(labels):
+                    file = info.get('filename')
+                    video = os.path.normpath(file) if file else f'entry {index}'
                     raise LabelError(
-                        f'{source}: {_video(info, index)} has the label '
+                        f'{source}: {video} has the label '
                         f'{label}, but the model has {len(labels)} classes (0 to '
                         f'{len(labels) - 1}). Give the class list this file was written for as '
                         '`labels` of the model, or the annotation file of these classes'
@@ -60,10 +59,10 @@ def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
         LabelError: Most do: the class list is in another order than the labels.
     """
     warnings = []
-    for part in flatten_datasets(dataset):
-        infos = [part.get_data_info(i) for i in range(len(part))] if _has_names(part) else []
-        videos = [Video(info['name'], int(info['label'])) for info in infos]
-        source = _source(part)
+    for part, source in _parts(dataset):
+        # Of data sets that tell the paths as their list has them, with one class each.
+        infos = (i for i in _infos(part) if 'name' in i and isinstance(i.get('label'), int))
+        videos = [Video(info['name'], info['label']) for info in infos]
         for problem in check_classes(source, videos, labels, Expected()):
             if problem.kind != 'label_mismatch':
                 continue
@@ -77,15 +76,16 @@ def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
     return warnings
 
 
-def _source(dataset: Any) -> str:
-    path = getattr(dataset, 'ann_file', '')
-    return os.path.normpath(path) if path else type(dataset).__name__
+def _parts(dataset: Any) -> Iterator[tuple[Any, str]]:
+    """The data sets within wrappers, and how errors name them."""
+    for part in flatten_datasets(dataset):
+        path = getattr(part, 'ann_file', '')
+        yield part, os.path.normpath(path) if path else type(part).__name__
 
 
-def _has_names(dataset: Any) -> bool:
-    """Whether a data set tells the paths as its list has them, with one class each."""
-    info = dataset.get_data_info(0) if hasattr(dataset, 'get_data_info') and len(dataset) else {}
-    return 'name' in info and isinstance(info.get('label'), int)
+def _infos(part: Any) -> Iterator[dict[str, Any]]:
+    if hasattr(part, 'get_data_info'):
+        yield from map(part.get_data_info, range(len(part)))
 
 
 def check_multi_class(dataset: Any, metrics: Sequence[Any], model: Any) -> None:
@@ -95,8 +95,7 @@ def check_multi_class(dataset: Any, metrics: Sequence[Any], model: Any) -> None:
         LabelError: they do not, or not on the number of classes.
     """
     head = bool(getattr(getattr(model, 'cls_head', None), 'multi_class', False))
-    for part in flatten_datasets(dataset):
-        source = _source(part)
+    for part, source in _parts(dataset):
         several = bool(getattr(part, 'multi_class', False))
         if several != head:
             raise LabelError(
@@ -124,15 +123,6 @@ def _is_single(metric: Any) -> bool:
     return isinstance(metric, MSTAMetric)
 
 
-def _video(info: dict[str, Any], index: int) -> str:
-    return os.path.normpath(info['filename']) if 'filename' in info else f'entry {index + 1}'
-
-
-def _labels_of(info: dict[str, Any]) -> Iterable[int]:
-    label = info.get('label', ())
-    return label if isinstance(label, Iterable) else (label,)
-
-
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
     """A comparison of the labels of the data sets that a run will use with the model's ``labels``.
@@ -153,8 +143,8 @@ class LabelCheckHook(Hook):
                     if getattr(metric, 'labels', labels) is None:
                         metric.labels = list(labels)  # for its table
                 check_multi_class(loop.dataloader.dataset, metrics, model)
-                check_dataset_labels(loop.dataloader.dataset, list(labels))
-                for warning in check_class_folders(loop.dataloader.dataset, list(labels)):
+                check_dataset_labels(loop.dataloader.dataset, labels)
+                for warning in check_class_folders(loop.dataloader.dataset, labels):
                     runner.logger.warning(warning)
         if isinstance(runner._train_loop, BaseLoop):
             for warning in _vain(model, labels):

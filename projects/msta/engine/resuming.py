@@ -61,13 +61,8 @@ def continue_with(runner: Runner, given: Settings, within_epoch: bool = False) -
     Where nothing differs, the state stays as the checkpoint has it, to the last bit. Otherwise the
     schedule is stepped to the epoch at hand.
 
-    Args:
-        runner: After its ``resume``.
-        given: Its settings from before.
-        within_epoch: Whether the checkpoint is from the middle of an epoch.
-
     Returns:
-        What differs, as ``setting: old -> new``.
+        What differs from the settings ``given`` before, as ``setting: old -> new``.
 
     Raises:
         ScheduleError: Something differs, and a schedule depends on past results.

@@ -70,12 +70,12 @@ class MSTARunner(Runner):
         trained = sum(number for number, requires_grad in counts if requires_grad)
         device = next((str(p.device) for p in model.parameters()), 'cpu')
         classes = getattr(model, 'labels', None)
+        named = '' if classes is None else f', {len(classes)} classes'
+        processes = f' in {self.world_size} processes' if self.world_size > 1 else ''
         lines = [
             f'log: {Path(self._log_dir, f"{self.timestamp}.log")} (environment, config, hooks)',
-            f'model: {type(model).__name__}'
-            + (f', {len(classes)} classes' if classes is not None else '')
-            + f', {trained:,} of {sum(n for n, _ in counts):,} parameters trained, on {device}'
-            + (f' in {self.world_size} processes' if self.world_size > 1 else ''),
+            f'model: {type(model).__name__}{named}, {trained:,} of {sum(n for n, _ in counts):,} '
+            f'parameters trained, on {device}{processes}',
         ]
         if not training:
             return [*lines, f'videos: {len(self.test_loop.dataloader.dataset):,} to test']
@@ -90,17 +90,12 @@ class MSTARunner(Runner):
 
     def _check_best(self) -> None:
         """Refuse to save the best by what validation does not give, before the first epoch."""
-        wanted = [
-            name
-            for hook in self.hooks
-            if isinstance(hook, CheckpointHook) and hook.save_best
-            for name in hook.key_indicators
-            if name != 'auto'
-        ]
+        savers = [h for h in self.hooks if isinstance(h, CheckpointHook) and h.save_best]
+        wanted = {name for hook in savers for name in hook.key_indicators} - {'auto'}
         if not wanted or not isinstance(self._val_loop, BaseLoop):
             return
         names = self._metric_names()
-        for name in wanted:
+        for name in sorted(wanted):
             if names and name not in names:
                 raise StartError(
                     f'default_hooks.checkpoint.save_best={name!r}{did_you_mean(name, names, 0.4)}: '
@@ -179,15 +174,13 @@ class MSTARunner(Runner):
         loop = self._train_loop
         if built is scheduler or not isinstance(loop, EpochBasedTrainLoop):
             return built
-        last = 0.0
-        for schedule in flatten(built):
-            last = max(last, schedule.end / (1 if schedule.by_epoch else len(loop.dataloader)))
-        if last < INF / len(loop.dataloader) and last != loop.max_epochs:
-            lost = (
-                'its last part is never reached'
-                if last > loop.max_epochs
-                else ('the rest is trained at its last value')
-            )
+        length = len(loop.dataloader)
+        ends = [each.end / (1 if each.by_epoch else length) for each in flatten(built)]
+        last = max(ends, default=0.0)
+        if last < INF / length and last != loop.max_epochs:
+            lost = 'the rest is trained at its last value'
+            if last > loop.max_epochs:
+                lost = 'its last part is never reached'
             self.logger.warning(
                 f'the schedule ends at epoch {last:g}, training at {loop.max_epochs}: {lost}. '
                 'Leave `end` out of param_scheduler, and it follows train_cfg.max_epochs'

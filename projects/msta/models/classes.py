@@ -271,13 +271,7 @@ class DescriptionTargets:
                 'loss has no texts for it; build the model with these labels and their own '
                 'descriptions'
             )
-        rows = [known[name] for name in labels]
-        return Descriptions(
-            names=list(labels),
-            spatial=[self._read.spatial[row] for row in rows],
-            temporal=[self._read.temporal[row] for row in rows],
-            meta=self._read.meta,
-        )
+        return self._read.select([known[name] for name in labels])
 
     def _read_for(self, labels: Sequence[str]) -> Descriptions:
         read = read_descriptions(self._source, labels)

@@ -69,11 +69,10 @@ class MSTABackbone(BaseModule):
         unknown = sorted(set(self.foundation_cfg) - {'type', 'arch', *OPEN_FACTS})
         if unknown or not {'type', 'arch'} <= set(self.foundation_cfg):
             keys = ['type', 'arch', 'checkpoint', 'token_embedding', *OPEN_FACTS]
-            hint = did_you_mean(unknown[0], keys) if unknown else ''
-            near = f'{unknown[0]!r} is not a key{hint}; ' if unknown else ''
+            near = [f'{key!r} is not a key{did_you_mean(key, keys)}; ' for key in unknown[:1]]
             raise FoundationError(
-                f'foundation={foundation!r}: {near}its keys: type, arch, checkpoint (optional), '
-                f'and what the file does not say: {", ".join(OPEN_FACTS)}'
+                f'foundation={foundation!r}: {"".join(near)}its keys: type, arch, checkpoint '
+                f'(optional), and what the file does not say: {", ".join(OPEN_FACTS)}'
             )
         self._said = said_by_config(self.foundation_cfg)
         self.adapter_cfg = dict(adapter) if adapter else None

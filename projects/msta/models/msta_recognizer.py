@@ -135,15 +135,10 @@ class MSTARecognizer(BaseRecognizer):
         if own and not head.bias_is_given:
             head.logit_bias = float(foundation.logit_bias)
         self._targets = None
-        written = self.cls_head.needs_descriptions
-        if self.cls_head.alpha and (self.descriptions is not None or not written):
+        source = self.descriptions if head.needs_descriptions else None
+        if head.alpha and (source is not None or not head.needs_descriptions):
             labels = self._described_labels or self.classes.current.labels
-            self._targets = DescriptionTargets(
-                self.descriptions if written else None,
-                labels,
-                self.classes,
-                self.num_descriptions,
-            )
+            self._targets = DescriptionTargets(source, labels, self.classes, self.num_descriptions)
 
     def _consistency_targets(self) -> dict[str, Tensor] | None:
         """What the head holds the classes to, ``(K, D)`` each; None where it is held to nothing."""
@@ -153,10 +148,10 @@ class MSTARecognizer(BaseRecognizer):
 
     def get_extra_state(self) -> Tensor:
         """Return the labels, templates and views that the model was trained for."""
-        head, chosen = self.cls_head, self.classes
+        head = self.cls_head
         recipe = Recipe(
             labels=self.labels,
-            templates=self.templates if chosen.chosen else None,
+            templates=self.templates if self.classes.chosen else None,
             logit_scale=head.logit_scale,
             average_clips=head.average_clips,
             test_pipeline=self.test_pipeline,
@@ -173,6 +168,13 @@ class MSTARecognizer(BaseRecognizer):
             self._template = recipe.templates
             if self.classes.chosen:
                 self.classes.choose(self.classes.current.labels, recipe.templates)
+        given = [self._template] if isinstance(self._template, str) else list(self._template or ())
+        if recipe.templates and given != recipe.templates:
+            warnings.warn(
+                f'the adapters were trained with the prompt {" and ".join(recipe.templates)!r}, '
+                f'and the template given is {self._template!r}: they may recognise less by it',
+                stacklevel=1,
+            )
         if not self.classes.chosen and recipe.labels:
             self.set_labels(recipe.labels)
             self._described_labels = recipe.labels

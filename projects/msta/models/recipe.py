@@ -60,12 +60,12 @@ class Recipe:
             recipe = cls(**known)
             texts = [*(recipe.labels or []), *(recipe.templates or [])]
             numbers = [recipe.logit_scale, recipe.logit_bias, recipe.threshold]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError('names that are not text')
+            if not all(isinstance(n, (int, float)) for n in numbers if n is not None):
+                raise TypeError('a scale that is no number')
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f'what it says of its labels is damaged: {error!r}') from error
-        if not all(isinstance(text, str) for text in texts):
-            raise CheckpointError('what it says of its labels is damaged: names that are not text')
-        if not all(isinstance(number, (int, float)) for number in numbers if number is not None):
-            raise CheckpointError('what it says of its labels is damaged: a scale without a number')
         if not is_portable(recipe.test_pipeline):
             raise CheckpointError('its test pipeline names steps that no checkpoint may ask for')
         pipeline = recipe.test_pipeline and [_with_tuples(step) for step in recipe.test_pipeline]

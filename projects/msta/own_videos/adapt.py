@@ -95,7 +95,8 @@ def adapt(
     collection = collect(source, videos, labels, group, least=1 if before else 2)
     if before is not None:
         collection = join_earlier(before, collection)
-    if Path(source).is_dir() and collection.root in (out, *out.parents):
+    folder = Path(source).expanduser().resolve()
+    if folder.is_dir() and folder in (out, *out.parents):
         raise AdaptError(f'{out} lies among the videos, where it would be a class: name another')
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     if not 0 < held_out < 1:

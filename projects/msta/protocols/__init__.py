@@ -1,5 +1,6 @@
 """The four protocols of the paper: defined once, run by one command each, reported. No torch.
 
 ``definitions`` says what is trained and tested, ``run`` does what is missing, ``report`` and
-``plots`` show it beside the published numbers. Only ``evaluate``, run as a process, loads torch.
+``per_class`` show it, beside the published numbers. Torch is loaded only by processes that ``run``
+starts: ``evaluate`` and ``costs``.
 """

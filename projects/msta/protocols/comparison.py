@@ -49,21 +49,13 @@ class Comparison:
         """Take each method's rate from what another search found."""
         self.searched = {**read_rates(path, self.entries), 'taken_from': str(path)}
 
-    def search(
-        self,
-        validation: Validation,
-        most: int,
-        check: Callable[[Plan], object],
-        jobs: int = 1,
-        overwrite: bool = False,
-        port: int = 29500,
-    ) -> None:
+    def search(self, validation: Validation, most: int, check: Callable[[Plan], object]) -> None:
         """Choose each method's rate out of ``most``; ``check`` sees every plan before it runs."""
 
         def run(plans: Sequence[Plan]) -> None:
             merged = _merge(plans, self.folder / 'search', frozen=False)
             check(merged)
-            run_plan(merged, jobs, overwrite, port)
+            run_plan(merged)
 
         say(f'learning rates of {len(self.entries)} methods, on {validation.videos} videos')
         self.searched = {
@@ -90,21 +82,15 @@ class Comparison:
         """Return all runs of all methods."""
         return _merge(list(self.plans().values()), self.folder)
 
-    def run(
-        self,
-        command: str,
-        rounds: int = 15,
-        jobs: int = 1,
-        overwrite: bool = False,
-        port: int = 29500,
-    ) -> str:
+    def run(self, command: str, rounds: int = 15) -> str:
         """Train and test what is missing, time ``rounds`` steps, write the results; the page."""
         from .comparison_page import to_page
         from .comparison_plot import plot
 
-        plans, merged = self.plans(), self.plan()
+        plans = self.plans()
+        merged = _merge(list(plans.values()), self.folder)
         say(f'{len(plans)} methods, {len(merged.runs)} runs; folder {self.request.work_dir}')
-        run_plan(merged, jobs, overwrite, port)
+        run_plan(merged)
         costs = measure_costs(plans, self.folder, rounds) if rounds else None
         comparison = _tabulate(self.methods, plans, self.searched, costs)
         page = to_page(comparison, command)

@@ -56,7 +56,7 @@ def measure_costs(plans: Mapping[str, Plan], folder: Path, rounds: int) -> dict[
     with locked(folder) as lock:
         jobs = folder / 'costs_jobs.json'
         write_json(jobs, job, indent=1)
-        Processes().run('costs', [jobs], 0, folder / 'costs.log', lock, 'time and memory')
+        Processes().run('costs', [jobs], folder / 'costs.log', lock, 'time and memory')
     return read_json(path) or {}
 
 

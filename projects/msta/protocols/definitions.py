@@ -43,6 +43,8 @@ MODELS = {
     'siglip-v2-b16': ('msta-vitb16_siglip2-pre', 'msta_siglip2_b16'),
     'viclip-tiny': ('msta-tiny_viclip-pre', 'msta_viclip_tiny'),
 }
+_HALVES = ('base', 'novel')
+_SHIPPED_LABELS = ('hmdb51', 'ucf101', 'ssv2', 'kinetics400')
 # Names in ViFi-CLIP's lists, as tools/data/make_splits.py published writes them.
 _VIFICLIP = {'hmdb51': 'hmdb', 'ucf101': 'ucf', 'kinetics400': 'k400', 'kinetics600': 'k600'}
 
@@ -108,81 +110,68 @@ def cells(
     ):
         what = 'of the Shapes world' if dataset == 'shapes' else 'of other than 16 shots'
         raise ProtocolError(f'--lists vificlip: there are no published lists {what}')
-    tests = lists_to_test(protocol, dataset, published)
+    lists = _shapes if dataset == 'shapes' else _vificlip if published else _own
     wanted: tuple[int | None, ...] = shots or default or (None,)
-    return [
-        Cell(seed, k, lists_to_train(protocol, dataset, seed, k, published), tests)
-        for k in wanted
-        for seed in seeds
-    ]
+    return [Cell(seed, k, *lists(protocol, dataset, seed, k)) for k in wanted for seed in seeds]
 
 
-def lists_to_test(protocol: str, dataset: str, published: bool = False) -> dict[str, Lists]:
-    """Part -> what is tested."""
-    name = _VIFICLIP.get(dataset, dataset)
+_Both = tuple[Lists, dict[str, Lists]]  # to train on, and to test on by part
+
+
+def _own(protocol: str, dataset: str, seed: int, shots: int | None) -> _Both:
+    """The lists that ``tools/data/make_splits.py`` writes."""
+    labels = dataset if dataset in _SHIPPED_LABELS else None
     if protocol == 'base2novel':
-        if dataset == 'shapes':
-            return {h: Lists(f'{h}_test.txt', f'labels_{h}.txt') for h in ('base', 'novel')}
-        if published:
-            files = {half: f'base2novel_{name}_{half}_val' for half in ('base', 'novel')}
-            return {h: Lists(f'{file}.txt', f'{file}_labels.txt') for h, file in files.items()}
-        return {h: Lists(f'{h}_test.txt', f'{h}_labels.txt') for h in ('base', 'novel')}
-    if dataset == 'shapes':
-        if protocol == 'zero_shot':
-            files = {'novel': 'novel_test.txt', 'plain novel': 'plain_novel_test.txt'}
-            return {part: Lists(file, 'labels_novel.txt') for part, file in files.items()}
-        return {'test': Lists('target_test.txt', 'labels.txt')}
+        tests = {half: Lists(f'{half}_test.txt', f'{half}_labels.txt') for half in _HALVES}
+        return Lists(f'base_train_{shots}shot_seed{seed}.txt', 'base_labels.txt'), tests
     if protocol == 'zero_shot':
-        return {f'split{n}': _zero_shot_split(dataset, name, n, published) for n in (1, 2, 3)}
-    labels = dataset if dataset in ('hmdb51', 'ucf101', 'ssv2', 'kinetics400') else None
-    if published:
-        file = {'ssv2': 'ssv2_validation', 'kinetics400': 'k400_val'}.get(dataset, f'{name}_val1')
-        return {'test': Lists(f'{file}.txt', labels)}
-    file = {'hmdb51': 'test1', 'ucf101': 'test1'}.get(dataset, 'val')
-    return {'test': Lists(f'{file}.txt', labels)}
+        tests = {f'split{n}': Lists(f'test{n}.txt', labels) for n in (1, 2, 3)}
+        if dataset == 'kinetics600':
+            tests = {split: Lists(f'test_{split}.txt', f'labels_{split}.txt') for split in tests}
+        return Lists('train.txt', 'kinetics400'), tests
+    train = f'train_{shots}shot_seed{seed}.txt' if protocol == 'few_shot' else 'train.txt'
+    test = 'test1.txt' if dataset in ('hmdb51', 'ucf101') else 'val.txt'
+    return Lists(train, labels), {'test': Lists(test, labels)}
 
 
-def _zero_shot_split(dataset: str, name: str, number: int, published: bool) -> Lists:
-    if dataset == 'kinetics600':
-        if published:
-            file = f'{name}_zero_shot_{number}'
-            return Lists(f'{file}.txt', f'{file}_labels.txt')
-        return Lists(f'test_split{number}.txt', f'labels_split{number}.txt')
-    labels = dataset if dataset in ('hmdb51', 'ucf101') else None
-    return Lists(f'{name}_val{number}.txt' if published else f'test{number}.txt', labels)
-
-
-def lists_to_train(
-    protocol: str, dataset: str, seed: int, shots: int | None, published: bool = False
-) -> Lists:
-    """What is trained on."""
+def _vificlip(protocol: str, dataset: str, seed: int, shots: int | None) -> _Both:
+    """ViFi-CLIP's lists, by the names that ``make_splits.py published`` gives them."""
     name = _VIFICLIP.get(dataset, dataset)
-    if dataset == 'shapes':
-        return {
-            'zero_shot': Lists('base_train.txt', 'labels_base.txt'),
-            'few_shot': Lists(f'target_train_{shots}shot_seed{seed}.txt', 'labels.txt'),
-            'base2novel': Lists(f'base_train_{shots}shot_seed{seed}.txt', 'labels_base.txt'),
-            'supervised': Lists('target_train.txt', 'labels.txt'),
-        }[protocol]
+    labels = dataset if dataset in _SHIPPED_LABELS else None
+
+    def of_its_own(stem: str) -> Lists:
+        return Lists(f'{stem}.txt', f'{stem}_labels.txt')
+
     if protocol == 'base2novel':
-        if published:
-            file = f'base2novel_{name}_base_train_seed{seed}'
-            return Lists(f'{file}.txt', f'{file}_labels.txt')
-        return Lists(f'base_train_{shots}shot_seed{seed}.txt', 'base_labels.txt')
-    if protocol == 'few_shot':
-        labels = dataset if dataset in ('hmdb51', 'ucf101', 'ssv2') else None
-        file = f'{name}_few_shot_{shots}' if published else f'train_{shots}shot_seed{seed}'
-        return Lists(f'{file}.txt', labels)
-    known = protocol == 'zero_shot' or dataset == 'kinetics400'
-    return Lists('train.txt', 'kinetics400' if known else None)
+        tests = {half: of_its_own(f'base2novel_{name}_{half}_val') for half in _HALVES}
+        return of_its_own(f'base2novel_{name}_base_train_seed{seed}'), tests
+    if protocol == 'zero_shot':
+        tests = {f'split{n}': Lists(f'{name}_val{n}.txt', labels) for n in (1, 2, 3)}
+        if dataset == 'kinetics600':
+            tests = {f'split{n}': of_its_own(f'{name}_zero_shot_{n}') for n in (1, 2, 3)}
+        return Lists('train.txt', 'kinetics400'), tests
+    train = f'{name}_few_shot_{shots}.txt' if protocol == 'few_shot' else 'train.txt'
+    test = {'ssv2': 'ssv2_validation', 'kinetics400': 'k400_val'}.get(dataset, f'{name}_val1')
+    return Lists(train, labels), {'test': Lists(f'{test}.txt', labels)}
+
+
+def _shapes(protocol: str, dataset: str, seed: int, shots: int | None) -> _Both:
+    """The lists of the Shapes world."""
+    drawn = f'train_{shots}shot_seed{seed}.txt'
+    if protocol == 'base2novel':
+        tests = {half: Lists(f'{half}_test.txt', f'labels_{half}.txt') for half in _HALVES}
+        return Lists(f'base_{drawn}', 'labels_base.txt'), tests
+    if protocol == 'zero_shot':
+        files = {'novel': 'novel_test.txt', 'plain novel': 'plain_novel_test.txt'}
+        tests = {part: Lists(file, 'labels_novel.txt') for part, file in files.items()}
+        return Lists('base_train.txt', 'labels_base.txt'), tests
+    train = f'target_{drawn}' if protocol == 'few_shot' else 'target_train.txt'
+    return Lists(train, 'labels.txt'), {'test': Lists('target_test.txt', 'labels.txt')}
 
 
 def list_to_draw_from(dataset: str) -> Lists | None:
     """Return the list that shots are drawn from, of all classes; None where it is not known."""
-    return {
-        'shapes': Lists('target_train.txt', 'labels.txt'),
-        'hmdb51': Lists('train1.txt', 'hmdb51'),
-        'ucf101': Lists('train1.txt', 'ucf101'),
-        'ssv2': Lists('train.txt', 'ssv2'),
-        'kinetics400': Lists('train.txt', 'kinetics400'),
-    }.get(dataset)
+    if dataset == 'shapes':
+        return Lists('target_train.txt', 'labels.txt')
+    file = 'train1.txt' if dataset in ('hmdb51', 'ucf101') else 'train.txt'
+    return Lists(file, dataset) if dataset in _SHIPPED_LABELS else None

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Request:
     """What a user asks for; None where the protocol's own choice holds.
 
-    ``title`` stands before the names of runs in messages, and has no part in what is run.
+    ``jobs`` runs go side by side, each of ``processes``, whose launcher takes ports from ``port``
+    on. With ``overwrite`` what was made from something else is trained again, instead of refused.
+    ``title`` stands before the names of runs in messages.
     """
 
     protocol: str
@@ -40,6 +42,9 @@ class Request:
     descriptions: tuple[str, ...] = ()
     select: str = 'last'
     processes: int = 1
+    jobs: int = 1
+    port: int = 29500
+    overwrite: bool = False
     amp: bool = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
     title: str = ''
@@ -86,53 +91,45 @@ def make_plan(request: Request, wanted: Sequence[Cell] | None = None) -> Plan:
 
     ``wanted`` are the cells to run, by default all of the protocol.
     """
+    protocol, dataset = request.protocol, request.dataset
     if wanted is None:
-        seeds = request.seeds or DEFAULT_SEEDS.get(request.protocol, (1,))
-        wanted = cells(
-            request.protocol, request.dataset, seeds, request.shots, request.published_lists
-        )
+        seeds = request.seeds or DEFAULT_SEEDS.get(protocol, (1,))
+        wanted = cells(protocol, dataset, seeds, request.shots, request.published_lists)
     runs = tuple(_make_run(request, cell) for cell in wanted)
     name = request.config.stem if request.config else request.model
-    marks = [f'{request.protocol}-{request.dataset}', name, *_marks(request)]
-    if request.protocol == 'base2novel' and request.shots not in ((), (16,)):
+    marks = [f'{protocol}-{dataset}', name, *_marks(request)]
+    if protocol == 'base2novel' and request.shots not in ((), (16,)):
         marks.append(f'{request.shots[0]}shot')
-    return Plan(
-        request,
-        runs,
-        request.work_dir / '-'.join(dict.fromkeys(marks)),
-        views(runs[0].tests[0].config),
-    )
+    folder = request.work_dir / '-'.join(dict.fromkeys(marks))
+    return Plan(request, runs, folder, views(runs[0].tests[0].config))
 
 
 def _marks(request: Request) -> list[str]:
     """What tells runs of one config apart."""
-    options = {**request.cfg_options, **({'amp': True} if request.amp else {})}
+    options = dict(request.cfg_options)
+    if request.amp:
+        options['amp'] = True
     if request.descriptions:
         options['descriptions'] = list(request.descriptions)
-    return [
-        *(['vificlip'] if request.published_lists else []),
-        *(['best'] if request.select == 'best' else []),
-        *([digest_of(options)[:6]] if options else []),
-    ]
+    marks = ['vificlip'] * request.published_lists + ['best'] * (request.select == 'best')
+    return [*marks, digest_of(options)[:6]] if options else marks
 
 
 def _make_run(request: Request, cell: Cell) -> Run:
     train, test = _recipes(request, cell)
-    folder = request.work_dir / 'runs' / '-'.join([train.name, *_marks(request)]) / cell.name
+    runs = request.work_dir / 'runs'
+    folder = runs / '-'.join([train.name, *_marks(request)]) / cell.name
     config = _train_config(request, cell, train)
-    separate = test != train
     tests, frozen = [], []
     for part, lists in cell.tests.items():
-        base = _with_options(request, test) if separate else deepcopy(config)
+        base = deepcopy(config) if test == train else _with_options(request, test)
         name = f'{request.dataset}_{part.replace(" ", "_")}'
         trained = _test_config(request, base, lists)
-        result = folder / 'tests' / f'{name}.json'
-        tests.append(Evaluation(part, trained, result))
+        tests.append(Evaluation(part, trained, folder / 'tests' / f'{name}.json'))
         bare = deepcopy(trained)
         bare.model.backbone.adapter = None
         key = digest_of([bare.model, bare.test_dataloader.dataset, lists.labels])
-        result = request.work_dir / 'runs' / 'frozen' / f'{name}-{key[:8]}.json'
-        frozen.append(Evaluation(part, bare, result))
+        frozen.append(Evaluation(part, bare, runs / 'frozen' / f'{name}-{key[:8]}.json'))
     name = f'{request.title} {cell.name}'.strip()
     return Run(cell, folder, config, tuple(tests), tuple(frozen), name, train)
 
@@ -180,13 +177,8 @@ def _train_config(request: Request, cell: Cell, recipe: Recipe) -> Config:
     if request.select == 'last':
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.checkpoint.save_best = None
-    else:
-        _validate_every_epoch(request, cfg, cell, own)
-    return cfg
-
-
-def _validate_every_epoch(request: Request, cfg: Config, cell: Cell, own: bool) -> None:
-    """Let training keep the best epoch on the test videos of the classes it is trained on."""
+        return cfg
+    # The best epoch on the test videos of the classes that are trained on is kept.
     if own:
         same = [lists for lists in cell.tests.values() if lists.labels == cell.train.labels]
         if not same:
@@ -198,6 +190,7 @@ def _validate_every_epoch(request: Request, cfg: Config, cell: Cell, own: bool) 
     cfg.train_cfg.val_begin = cfg.train_cfg.val_interval = 1
     cfg.default_hooks.checkpoint.update(interval=1, save_best='auto')
     cfg.val_evaluator = dict(type='MSTAMetric')
+    return cfg
 
 
 def _share_batch(request: Request, cfg: Config, path: Path) -> None:
@@ -234,7 +227,10 @@ def _use_lists(request: Request, cfg: Config, loader: Any, lists: Lists) -> None
         dataset = dataset.dataset
     before = Path(normpath(Path(dataset.ann_file).parent))
     folder = request.data or before
-    _move_descriptions(cfg, before, folder)
+    described = cfg.model.get('descriptions')
+    if isinstance(described, str) and Path(normpath(described)).parent == before:
+        # Descriptions beside the lists are looked for beside them in another folder too.
+        cfg.model.descriptions = str(folder / Path(described).name)
     dataset.ann_file = str(folder / lists.videos)
     if request.videos is not None:
         dataset.data_prefix = dict(video=str(request.videos))
@@ -249,9 +245,8 @@ def _use_lists(request: Request, cfg: Config, loader: Any, lists: Lists) -> None
 def labels_of(request: Request, lists: Lists, folder: Path) -> str | None:
     """Return the class list of a list of videos; None: the config's.
 
-    A protocol that halves or draws classes names a file, which the halves come with. Elsewhere
-    it is what the user names, then the ``labels.txt`` of a data folder that the user names, and
-    only then the shipped one of the data set.
+    A protocol that halves or draws classes names a file of its own. Elsewhere the user's list goes
+    before the ``labels.txt`` of the user's data folder, and that before the data set's.
     """
     if lists.labels is not None and lists.labels.endswith('.txt'):
         return str(folder / lists.labels)
@@ -260,10 +255,3 @@ def labels_of(request: Request, lists: Lists, folder: Path) -> str | None:
     if request.data is not None and (folder / 'labels.txt').is_file():
         return str(folder / 'labels.txt')
     return lists.labels
-
-
-def _move_descriptions(cfg: Config, before: Path, folder: Path) -> None:
-    """Descriptions beside the lists are looked for beside them in another folder too."""
-    source = cfg.model.get('descriptions')
-    if isinstance(source, str) and Path(normpath(source)).parent == before:
-        cfg.model.descriptions = str(folder / Path(source).name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -11,12 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 from .. import locks, training
 from ..paths import ROOT
 from .definitions import ProtocolError
+
+# What failed, by name.
+Failures = list[tuple[str, Exception]]
 
 _STATUS_EVERY_SEC = 30.0
 _PROGRESS = re.compile(r'Epoch\((?:train|val|test)\)[^\n]*')
@@ -39,9 +44,33 @@ class Processes:
         self.launcher = 'none' if size == 1 else 'pytorch'
         self._children: set[subprocess.Popen[str]] = set()
         self._stopping = threading.Event()
+        self._thread = threading.local()
+
+    def side_by_side(self, tasks: Sequence[tuple[str, Callable[[], None]]]) -> Failures:
+        """Do named tasks, each in a thread with a slot of its own; give those that failed."""
+        slots = itertools.count()
+        failures: Failures = []
+
+        def take_slot() -> None:
+            self._thread.slot = next(slots)
+
+        with ThreadPoolExecutor(self.slots, initializer=take_slot) as pool:
+            futures = [(name, pool.submit(task)) for name, task in tasks]
+            try:
+                for name, future in futures:
+                    try:
+                        future.result()
+                    except (ProtocolError, OSError, ValueError) as error:
+                        say(f'{name}: failed: {str(error).partition(chr(10))[0]}')
+                        failures.append((name, error))
+            except BaseException:
+                self.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return failures
 
     def run(
-        self, tool: str, arguments: Sequence[object], slot: int, log: Path, lock: IO[str], name: str
+        self, tool: str, arguments: Sequence[object], log: Path, lock: IO[str], name: str
     ) -> None:
         """Run a tool to its end, its output added to ``log``.
 
@@ -50,6 +79,7 @@ class Processes:
         """
         if self._stopping.is_set():
             raise ProtocolError('stopped')
+        slot = getattr(self._thread, 'slot', 0)
         with log.open('a', encoding='utf-8') as output:
             start = output.tell()
             child = subprocess.Popen(

@@ -122,6 +122,32 @@ def _use_preset(cfg: Config, preset: WeightInfo) -> None:
     cfg.test_pipeline = cfg.test_dataloader.dataset.pipeline
 
 
+def find_recipes(
+    protocol: str, dataset: str, model: str, shots: int | None = None
+) -> tuple[Recipe, Recipe]:
+    """The recipes to train and to test with; the same except for zero-shot from Kinetics-400.
+
+    Raises:
+        ProtocolError: There is none for this protocol, data set and model.
+    """
+    if dataset not in DATASETS[protocol] or (dataset == 'shapes') != (model == 'viclip-tiny'):
+        raise ProtocolError(
+            f'no configs of {model} for {protocol} on {dataset}: name one with --config (the data '
+            f'sets of {protocol} are {", ".join(DATASETS[protocol])}; viclip-tiny is for shapes)'
+        )
+    if dataset == 'shapes':
+        both = _of_shapes(protocol, shots)
+    elif protocol == 'supervised':
+        both = _supervised(model)
+    elif protocol == 'zero_shot':
+        test = _like_shipped(protocol, f'kinetics400-to-{dataset}', dataset, model)
+        return _supervised(model), test
+    else:
+        base = '' if protocol == 'few_shot' else 'base-'
+        both = _like_shipped(protocol, f'{dataset}-{base}{shots}shot', dataset, model)
+    return both, both
+
+
 def _preset(model: str) -> tuple[str, str, WeightInfo | None]:
     """How the names of a model's configs begin, its base file, and what it is another size of."""
     from ..foundation import KNOWN_WEIGHTS
@@ -138,36 +164,11 @@ def _preset(model: str) -> tuple[str, str, WeightInfo | None]:
     return *MODELS[alike], known[model]
 
 
-def find_recipes(
-    protocol: str, dataset: str, model: str, shots: int | None = None
-) -> tuple[Recipe, Recipe]:
-    """The recipes to train and to test with; the same except for zero-shot from Kinetics-400.
-
-    Raises:
-        ProtocolError: There is none for this protocol, data set and model.
-    """
-    if dataset not in DATASETS[protocol] or (dataset == 'shapes') != (model == 'viclip-tiny'):
-        raise ProtocolError(
-            f'no configs of {model} for {protocol} on {dataset}: name one with --config (the data '
-            f'sets of {protocol} are {", ".join(DATASETS[protocol])}; viclip-tiny is for shapes)'
-        )
-    if dataset == 'shapes':
-        both = _of_shapes(protocol, shots)
-        return both, both
-    if protocol == 'supervised':
-        _, base, preset = _preset(model)
-        if model in SUPERVISED:
-            both = Recipe(SUPERVISED[model].stem, SUPERVISED[model])
-        else:
-            both = Recipe(f'msta_{model}_k400', SUPERVISED['viclip-b16'], None, base, preset)
-        return both, both
-    if protocol == 'zero_shot':
-        return find_recipes('supervised', 'kinetics400', model)[0], _like_shipped(
-            protocol, f'kinetics400-to-{dataset}', dataset, model
-        )
-    name = f'{dataset}-{shots}shot' if protocol == 'few_shot' else f'{dataset}-base-{shots}shot'
-    both = _like_shipped(protocol, name, dataset, model)
-    return both, both
+def _supervised(model: str) -> Recipe:
+    _, base, preset = _preset(model)
+    if model in SUPERVISED:
+        return Recipe(SUPERVISED[model].stem, SUPERVISED[model])
+    return Recipe(f'msta_{model}_k400', SUPERVISED['viclip-b16'], None, base, preset)
 
 
 def _of_shapes(protocol: str, shots: int | None) -> Recipe:
@@ -175,12 +176,11 @@ def _of_shapes(protocol: str, shots: int | None) -> Recipe:
         return Recipe(TINY.stem, TINY)
     data = {'zero_shot': 'shapes-base-to-novel', 'few_shot': f'shapes-{shots}shot'}
     name = f'{MODELS["viclip-tiny"][0]}_1xb32-u8_{data.get(protocol, "shapes")}-rgb'
-    if protocol == 'zero_shot':
-        return Recipe(name, TINY)
-    own = Path(read_config(TINY).model.descriptions)
-    return Recipe(
-        name, TINY, options={'model.descriptions': str(own.with_name('descriptions.json'))}
-    )
+    options = {}
+    if protocol != 'zero_shot':  # of all classes, not of the base classes alone
+        own = Path(read_config(TINY).model.descriptions)
+        options['model.descriptions'] = str(own.with_name('descriptions.json'))
+    return Recipe(name, TINY, options=options)
 
 
 def _like_shipped(protocol: str, data: str, dataset: str, model: str) -> Recipe:
@@ -188,21 +188,19 @@ def _like_shipped(protocol: str, data: str, dataset: str, model: str) -> Recipe:
     prefix, base, preset = _preset(model)
     whole = protocol == 'base2novel' and dataset == 'kinetics400'
     pattern = '*-11e_*' if whole else f'*{_SHIPPED}*'
-    owner, files = prefix, [*(CONFIGS / protocol).glob(f'{prefix}_{pattern}-rgb.py')]
-    if not files:
-        owner = MODELS['viclip-b16'][0]
-        files = [*(CONFIGS / protocol).glob(f'{owner}_{pattern}-rgb.py')]
+    for owner in (prefix, MODELS['viclip-b16'][0]):
+        files = list((CONFIGS / protocol).glob(f'{owner}_{pattern}-rgb.py'))
+        if files:
+            break
     (file,) = files
-    own, prefix = owner == prefix, f'msta_{model}-pre' if preset else prefix
-    name = '_'.join([prefix, file.stem.split('_')[2], f'{data}-rgb'])
+    name = '_'.join([f'msta_{model}-pre' if preset else prefix, file.stem.split('_')[2], data])
     exchanged = None if whole or dataset == _SHIPPED else dataset
     options: dict[str, Any] = {}
     if exchanged and protocol != 'zero_shot':
         number = 8 if (protocol, dataset) in _EIGHT_DESCRIPTIONS else 2
-        described = f'descriptions{"_n8" if number == 8 else ""}.json'
+        described = 'descriptions_n8.json' if number == 8 else 'descriptions.json'
         folder = Path(read_config(BASES / 'datasets' / f'{dataset}.py').data_root)
-        options = {
-            'model.descriptions': str(folder / described),
-            'model.num_descriptions': number,
-        }
-    return Recipe(name, file, exchanged, None if own else base, preset, options)
+        options['model.descriptions'] = str(folder / described)
+        options['model.num_descriptions'] = number
+    model_base = None if owner == prefix else base
+    return Recipe(f'{name}-rgb', file, exchanged, model_base, preset, options)

@@ -15,6 +15,7 @@ from .plan import Evaluation, Plan, Run
 from .published import PUBLISHED
 
 Result = dict[str, Any]
+_MEASURES = (('top-1', 'top1'), ('top-5', 'top5'), ('mean class', 'mean_class'), ('ECE', 'ece'))
 SELECTION = {
     'last': 'the last epoch (nothing is selected by test videos)',
     'best': 'the best epoch ON THE TEST VIDEOS, as in the published logs: optimistic',
@@ -27,35 +28,31 @@ def make_report(plan: Plan) -> dict[str, Any]:
     Raises:
         ProtocolError: a result is missing.
     """
+    request = plan.request
     trained = [{e.part: _result(e) for e in run.tests} for run in plan.runs]
     frozen = [{e.part: _result(e) for e in run.frozen} for run in plan.runs]
     rows = [
-        {'name': f'this run ({plan.request.select} epoch)', 'values': _columns(plan, trained)},
+        {'name': f'this run ({request.select} epoch)', 'values': _columns(plan, trained)},
         {'name': 'frozen model, this run', 'values': _columns(plan, frozen, frozen=True)},
     ]
-    published = PUBLISHED[plan.request.protocol].get(plan.request.dataset, {})
-    if plan.request.protocol == 'base2novel' and plan.runs[0].cell.shots != 16:
+    published = PUBLISHED[request.protocol].get(request.dataset, {})
+    if request.protocol == 'base2novel' and plan.runs[0].cell.shots != 16:
         published = {}
-    if plan.request.model != 'viclip-b16' or plan.request.config:
-        published = {f'{source} (ViCLIP-B/16)': row for source, row in published.items()}
+    other = ' (ViCLIP-B/16)' if request.model != 'viclip-b16' or request.config else ''
     for source, row in published.items():
-        rows.append(
-            {'name': source, 'values': {column: _summary([v]) for column, v in row.items()}}
-        )
+        values = {column: _summary([value]) for column, value in row.items()}
+        rows.append({'name': f'{source}{other}', 'values': values})
     manifests = [read_json(run.folder / 'manifest.json') or {} for run in plan.runs]
     return {
-        'protocol': plan.request.protocol,
-        'dataset': plan.request.dataset,
+        'protocol': request.protocol,
+        'dataset': request.dataset,
         'config': str(plan.runs[0].recipe),
-        'selection': plan.request.select,
-        'lists': 'vificlip' if plan.request.published_lists else 'own',
+        'selection': request.select,
+        'lists': 'vificlip' if request.published_lists else 'own',
         'views': plan.views,
         'spread': 'splits' if _over_splits(trained[0]) else 'seeds',
         'rows': rows,
-        'runs': [
-            _describe_run(run, results, manifest)
-            for run, results, manifest in zip(plan.runs, trained, manifests, strict=True)
-        ],
+        'runs': list(map(_describe_run, plan.runs, trained, manifests)),
         'frozen': {
             part: result['values'] for results in frozen for part, result in results.items()
         },
@@ -103,32 +100,20 @@ def _columns(
 ) -> dict[str, dict[str, Any]]:
     """Column of the main table -> summary of its values in percent."""
     protocol = plan.request.protocol
-    if frozen and protocol != 'few_shot':
-        results = results[:1]
     values: dict[str, list[float]] = {}
-
-    def add(column: str, value: float) -> None:
-        values.setdefault(column, []).append(value)
-
-    for run, parts in zip(plan.runs, results, strict=False):
-        top1 = {part: 100 * result['values']['top1'] for part, result in parts.items()}
+    for run, parts in zip(plan.runs, results, strict=True):
+        found = {part: 100 * result['values']['top1'] for part, result in parts.items()}
         if protocol == 'base2novel':
-            add('base', top1['base'])
-            add('novel', top1['novel'])
-            add('HM', harmonic_mean(top1['base'], top1['novel']))
+            found['HM'] = harmonic_mean(found['base'], found['novel'])
         elif protocol == 'few_shot':
-            column = f'{run.cell.shots}-shot'
-            if not (frozen and column in values):
-                add(column, top1['test'])
-        elif protocol == 'zero_shot':
-            for part, value in top1.items():
-                add(part, value)
-        else:
-            found = parts['test']['values']
-            for column, key in (('top-1', 'top1'), ('top-5', 'top5'), ('mean class', 'mean_class')):
-                if key in found:
-                    add(column, 100 * found[key])
-    summaries = {column: _summary(found) for column, found in values.items()}
+            found = {f'{run.cell.shots}-shot': found['test']}
+        elif protocol == 'supervised':
+            measured = parts['test']['values']
+            found = {name: 100 * measured[key] for name, key in _MEASURES[:3] if key in measured}
+        for column, value in found.items():
+            values.setdefault(column, []).append(value)
+    # Of each seed the frozen model is the same.
+    summaries = {column: _summary(v[:1] if frozen else v) for column, v in values.items()}
     if protocol == 'zero_shot' and _over_splits(results[0]):
         summaries['mean'] = _summary([summary['mean'] for summary in summaries.values()])
     return summaries
@@ -178,12 +163,13 @@ def to_markdown(report: Mapping[str, Any], command: str) -> str:
 
 
 def _runs_table(report: Mapping[str, Any]) -> list[str]:
-    header = ['run', 'part', 'top-1', 'top-5', 'mean class', 'ECE', 'videos', 'failed', 'training']
+    measures = [name for name, _ in _MEASURES]
+    header = ['run', 'part', *measures, 'videos', 'failed', 'training']
     rows = [
         [
             run['name'],
             part,
-            *(f'{100 * found[key]:.1f}' if key in found else '-' for key in _KEYS),
+            *(f'{100 * found[key]:.1f}' if key in found else '-' for _, key in _MEASURES),
             str(found['expected']),
             str(found['failed']),
             f'{run["training_seconds"]:.0f} s' + (' (resumed)' if run['interrupted'] else ''),
@@ -192,9 +178,6 @@ def _runs_table(report: Mapping[str, Any]) -> list[str]:
         for part, found in run['parts'].items()
     ]
     return table(header, rows)
-
-
-_KEYS = ('top1', 'top5', 'mean_class', 'ece')
 
 
 def summary_cell(summary: Mapping[str, Any] | None) -> str:
@@ -213,12 +196,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def write_report(plan: Plan, command: str) -> tuple[dict[str, Any], str]:
     """Write report.json, report.md, per_class.csv and the plots; give the report and its page."""
-    from .per_class import write_table
-    from .plots import write_plots
+    from .per_class import write_plots, write_table
 
     report = make_report(plan)
     page = to_markdown(report, command)
-    write_plots(plan, report)
+    write_plots(plan)
     write_table(plan)
     write_json(plan.report_dir / 'report.json', report, indent=1)
     write_text(plan.report_dir / 'report.md', page)

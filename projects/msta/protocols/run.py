@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from queue import Queue
 from typing import IO, TYPE_CHECKING, Any
 
 from ..files import write_json, write_text
@@ -34,32 +32,26 @@ if TYPE_CHECKING:
 _dumping = threading.Lock()
 
 
-def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 29500) -> None:
-    """Train what is missing, then test what is missing, ``jobs`` runs side by side.
-
-    With ``overwrite`` what was made from something else is trained again, instead of refused.
+def run_plan(plan: Plan) -> None:
+    """Train what is missing, then test what is missing.
 
     Raises:
         ProtocolError: a run was made from something else, and nothing is done; or parts failed,
             naming each, and the others are done.
     """
-    work = _Work(plan, Processes(plan.request.processes, jobs, port), overwrite)
+    work, jobs = _Work(plan), plan.request.jobs
     for run in plan.runs:  # before hours of training the others
         work.identity(run)
-    failures = _side_by_side(
-        jobs, work.processes, [(run.name, partial(work.train, run)) for run in plan.runs]
-    )
+    trainings = [(run.name, partial(work.train, run)) for run in plan.runs]
+    failures = work.processes.side_by_side(trainings)
     failed = {name for name, _ in failures}
     with locked(plan.report_dir) as lock:
         missing = work.missing_tests([run for run in plan.runs if run.name not in failed])
         if not missing:
             say('tested before')
         shares = [missing[number::jobs] for number in range(min(jobs, len(missing)))]
-        failures += _side_by_side(
-            jobs,
-            work.processes,
-            [(f'tests {n}', partial(work.test, share, lock)) for n, share in enumerate(shares, 1)],
-        )
+        tests = [(f'tests {n}', partial(work.test, n, one, lock)) for n, one in enumerate(shares)]
+        failures += work.processes.side_by_side(tests)
     for run in plan.runs:
         result = read_json(run.tests[0].result)
         if result is not None and (run.folder / 'manifest.json').is_file():
@@ -76,44 +68,13 @@ def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 295
         )
 
 
-def _side_by_side(
-    jobs: int, processes: Processes, tasks: Sequence[tuple[str, Callable[[int], None]]]
-) -> list[tuple[str, Exception]]:
-    """Do named tasks, each given a free slot; give those that failed."""
-    slots: Queue[int] = Queue()
-    for slot in range(jobs):
-        slots.put(slot)
-
-    def in_slot(task: Callable[[int], None]) -> None:
-        slot = slots.get()
-        try:
-            task(slot)
-        finally:
-            slots.put(slot)
-
-    failures: list[tuple[str, Exception]] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [(name, pool.submit(in_slot, task)) for name, task in tasks]
-        try:
-            for name, future in futures:
-                try:
-                    future.result()
-                except (ProtocolError, OSError, ValueError) as error:
-                    say(f'{name}: failed: {str(error).partition(chr(10))[0]}')
-                    failures.append((name, error))
-        except BaseException:
-            processes.stop()
-            for _, future in futures:
-                future.cancel()
-            raise
-    return failures
-
-
 class _Work:
     """The parts of a plan; a training holds the lock of its folder."""
 
-    def __init__(self, plan: Plan, processes: Processes, overwrite: bool) -> None:
-        self.plan, self.processes, self.overwrite = plan, processes, overwrite
+    def __init__(self, plan: Plan) -> None:
+        request = plan.request
+        self.plan = plan
+        self.processes = Processes(request.processes, request.jobs, request.port)
 
     def _checkpoint(self, run: Run) -> Path:
         if self.plan.request.select == 'last':
@@ -127,16 +88,16 @@ class _Work:
         """What a training is made from, unless its folder holds one made from something else."""
         identity = training_identity(run.config, self.plan.request.processes)
         identity['amp'] = self.plan.request.amp
-        if not self.overwrite:
+        if not self.plan.request.overwrite:
             check_same(run.folder, identity)
         return identity
 
-    def train(self, run: Run, slot: int) -> None:
+    def train(self, run: Run) -> None:
         """Train a run, or continue, unless it is done."""
         with locked(run.folder) as lock:
-            self._train(run, lock, slot)
+            self._train(run, lock)
 
-    def _train(self, run: Run, lock: IO[str], slot: int) -> None:
+    def _train(self, run: Run, lock: IO[str]) -> None:
         identity = self.identity(run)
         manifest = read_json(run.folder / 'manifest.json') or {}
         if manifest.get('identity', identity) != identity:
@@ -171,7 +132,7 @@ class _Work:
         started = time.perf_counter()
         arguments = [config, '--work-dir', run.folder, '--resume', *['--amp'] * request.amp]
         log = run.folder / 'train.log'
-        self.processes.run('train', arguments, slot, log, lock, run.name)
+        self.processes.run('train', arguments, log, lock, run.name)
         last = run.last_checkpoint
         if not last.is_file():
             raise ProtocolError(f'training ended without {last}; see {log}')
@@ -208,13 +169,13 @@ class _Work:
             )
         return jobs
 
-    def test(self, jobs: Sequence[dict[str, Any]], lock: IO[str], slot: int) -> None:
-        """Run tests, all in one process."""
+    def test(self, number: int, jobs: Sequence[dict[str, Any]], lock: IO[str]) -> None:
+        """Run tests, all in one process; ``number`` tells those side by side apart."""
         say(f'{len(jobs)} test{"s" if len(jobs) > 1 else ""} to do')
-        path = self.plan.report_dir / f'tests_{slot}.json'
+        path = self.plan.report_dir / f'tests_{number}.json'
         write_json(path, {'launcher': self.processes.launcher, 'tests': list(jobs)}, indent=1)
-        log = self.plan.report_dir / f'test_{slot}.log'
-        self.processes.run('evaluate', [path], slot, log, lock, 'testing')
+        log = self.plan.report_dir / f'test_{number}.log'
+        self.processes.run('evaluate', [path], log, lock, 'testing')
         path.unlink()
 
 

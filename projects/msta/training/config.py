@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
-from ..paths import CONFIGS, ROOT
+from ..paths import CONFIGS
 from ..spelling import similar
 from .config_check import ConfigError, check_options, check_settings, datasets_of
 from .options import option_values
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_config(config: str | Path) -> Config:
-    """Read a config, without importing yet what it asks for.
-
-    Args:
-        config: Its file, or a preset: the name of one in ``configs/``.
+    """Read a config, found by :func:`find_config`, without importing yet what it asks for.
 
     Raises:
         FileNotFoundError: There is no such file, naming the nearest.
@@ -88,14 +85,6 @@ def use_skip_list(cfg: Config, path: str | Path) -> None:
         for _, dataset in datasets_of(cfg, part):
             if not {'dataset', 'datasets'} & set(dataset):  # not a wrapper, as RepeatDataset is
                 dataset.skip_list = str(path)
-
-
-def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -> None:
-    """Choose the work folder: the command line's, else the config's, else work_dirs/CONFIG."""
-    if work_dir is not None:
-        cfg.work_dir = str(work_dir)
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(ROOT / 'work_dirs' / Path(config).stem)
 
 
 def pipeline_of(cfg: Config) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ nearest valid name, all of them at once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..spelling import did_you_mean, nearest
@@ -142,6 +142,7 @@ _SECTIONS = {
 
 def _problems(cfg: Config) -> Found:
     from mmaction import registry
+    from torch.utils.data import DataLoader
 
     def check(place: str, section: Any, kind: str) -> Found:
         if isinstance(section, Mapping):
@@ -168,19 +169,13 @@ def _problems(cfg: Config) -> Found:
         if 'type' in (cfg.get(f'{part}_cfg') or {}):
             yield from check(f'{part}_cfg', cfg[f'{part}_cfg'], 'LOOPS')
         yield from check(f'{part}_evaluator', cfg.get(f'{part}_evaluator'), 'METRICS')
-        yield from _loader(f'{part}_dataloader', cfg.get(f'{part}_dataloader') or {}, check)
+        loader, known = cfg.get(f'{part}_dataloader') or {}, _parameters(DataLoader) or set()
+        yield from _unknown(f'{part}_dataloader', 'DataLoader', set(loader), known | _LOADER)
+        for name in ('sampler', 'batch_sampler'):
+            yield from check(f'{part}_dataloader.{name}', loader.get(name), 'DATA_SAMPLERS')
         for place, dataset in datasets_of(cfg, part):
             yield from check(place, dataset, 'DATASETS')
             yield from check(f'{place}.pipeline', dataset.get('pipeline'), 'TRANSFORMS')
-
-
-def _loader(place: str, loader: Mapping[str, Any], check: Callable[..., Found]) -> Found:
-    from torch.utils.data import DataLoader
-
-    known = _parameters(DataLoader) or set()
-    yield from _unknown(place, 'DataLoader', set(loader), known | _LOADER)
-    for name in ('sampler', 'batch_sampler'):
-        yield from check(f'{place}.{name}', loader.get(name), 'DATA_SAMPLERS')
 
 
 def _typed(place: str, part: Mapping[str, Any], registry: Registry, taken: set[str]) -> Found:

@@ -15,7 +15,8 @@ from mmengine.utils import import_modules_from_strings
 from ..archives import find_checkpoint
 from ..files import check_target
 from ..locks import locked
-from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
+from ..paths import ROOT
+from .config import ConfigError, merge_options, read_config, use_skip_list
 from .config_check import check_parts
 from .memory import enough_memory
 from .runners import running
@@ -29,7 +30,7 @@ def train(config: str | Path, *, amp: bool = False, local_rank: int = 0, **setti
         config: Config file, or the name of one in ``configs/``.
         amp: Train in mixed precision: float16 on a GPU, bfloat16 without one.
         local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
-        settings: The keywords of :func:`make_train_config`: ``resume``, ``work_dir``, ...
+        settings: Keywords of :func:`make_train_config`.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -58,10 +59,9 @@ def test(
     """Test a model; return the metrics by name.
 
     Args:
-        config: Config file, or the name of one in ``configs/``.
+        config, local_rank: As in :func:`train`.
         checkpoint: Trained part of the model; None tests the frozen foundation.
-        local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
-        settings: The keywords of :func:`make_test_config`: ``dump``, ``work_dir``, ...
+        settings: Keywords of :func:`make_test_config`.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -108,9 +108,7 @@ def make_train_config(
         skip_list: File of videos not to open.
         launcher: What started this process among others: none, pytorch, slurm or mpi.
     """
-    cfg = read_config(config)
-    cfg.launcher = launcher
-    set_work_dir(cfg, config, work_dir)
+    cfg = _read(config, launcher, work_dir)
     if not validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if auto_scale_lr:
@@ -120,13 +118,10 @@ def make_train_config(
                 'set auto_scale_lr=dict(base_batch_size=...)'
             )
         cfg.auto_scale_lr.enable = True
-    cfg.randomness = dict(cfg.get('randomness') or {})
-    if seed is not None:
-        cfg.randomness.seed = seed
-    if diff_rank_seed:
-        cfg.randomness.diff_rank_seed = True
-    if deterministic:
-        cfg.randomness.deterministic = True
+    given = {'seed': seed, 'diff_rank_seed': diff_rank_seed, 'deterministic': deterministic}
+    # Only what is asked for: a seed may be 0.
+    given = {k: v for k, v in given.items() if v is not None and v is not False}
+    cfg.randomness = {**(cfg.get('randomness') or {}), **given}
     if skip_list is not None:
         use_skip_list(cfg, skip_list)
     merge_options(cfg, cfg_options)
@@ -152,28 +147,22 @@ def make_test_config(
     skip_list: str | Path | None = None,
     launcher: str = 'none',
 ) -> Config:
-    """Read a config and merge settings into it, as :func:`make_train_config` has them.
+    """Read a config and merge settings into it, as :func:`make_train_config` does.
 
     Args:
-        config: Config file, or the name of one in ``configs/``.
         checkpoint: Trained part of the model; None tests the frozen foundation.
         dump: File for the predictions, a pickle.
-        work_dir, cfg_options, launcher: As in training.
         skip_list: File of videos not to open; they count as wrong answers.
     """
-    cfg = read_config(config)
-    cfg.launcher = launcher
-    set_work_dir(cfg, config, work_dir)
+    cfg = _read(config, launcher, work_dir)
     if dump is not None:
         if Path(dump).suffix not in ('.pkl', '.pickle'):
             raise ConfigError(f'--dump {dump}: the file name must end in .pkl or .pickle')
         check_target(dump, make_folder=True)
         evaluators = cfg.get('test_evaluator') or []
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
-        cfg.test_evaluator = [
-            *evaluators,
-            {'type': 'DumpResults', 'out_file_path': str(_partial(dump))},
-        ]
+        dumping = {'type': 'DumpResults', 'out_file_path': str(_partial(dump))}
+        cfg.test_evaluator = [*evaluators, dumping]
     if skip_list is not None:
         use_skip_list(cfg, skip_list)
     merge_options(cfg, cfg_options)
@@ -190,13 +179,21 @@ def make_test_config(
     return cfg
 
 
-def find_resumable(work_dir: str | Path, resume: str | Path) -> str | None:
-    """Find the checkpoint to continue from.
+def _read(config: str | Path, launcher: str, work_dir: str | Path | None) -> Config:
+    """Read a config; its work folder is the command line's, else its own, else work_dirs/CONFIG."""
+    cfg = read_config(config)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(ROOT / 'work_dirs' / Path(config).stem)
+    return cfg
 
-    Args:
-        work_dir: Where training keeps its checkpoints.
-        resume: A checkpoint, or ``'auto'`` for the newest whole one in ``work_dir``; if that has
-            none, training starts from the beginning (None).
+
+def find_resumable(work_dir: str | Path, resume: str | Path) -> str | None:
+    """Find the checkpoint to continue from: ``resume``, or the newest whole one if it is 'auto'.
+
+    None if the folder has none: training starts from the beginning.
     """
     if resume != 'auto':
         return str(find_checkpoint(resume))
@@ -206,13 +203,9 @@ def find_resumable(work_dir: str | Path, resume: str | Path) -> str | None:
     if pointer.is_file():
         # Looked for in the folder: the pointer holds an absolute path, which moving it outdates.
         candidates.append(folder / Path(pointer.read_text(encoding='utf-8').strip()).name)
-    candidates += sorted(folder.glob('epoch_*.pth'), key=_epoch, reverse=True)
+    epochs = {path.stem.removeprefix('epoch_'): path for path in folder.glob('epoch_*.pth')}
+    candidates += [epochs[n] for n in sorted(filter(str.isdigit, epochs), key=int, reverse=True)]
     return next((str(path) for path in candidates if zipfile.is_zipfile(path)), None)
-
-
-def _epoch(path: Path) -> int:
-    number = path.stem.removeprefix('epoch_')
-    return int(number) if number.isdigit() else -1
 
 
 def _partial(path: str | Path) -> Path:

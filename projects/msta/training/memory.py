@@ -34,19 +34,17 @@ def enough_memory(cfg: Config) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_lack_of_memory(error):
             raise
-        device = 'GPU' if gpu else 'machine'
         known = torch.cuda.get_device_properties(0).total_memory if gpu else free
+        size = '' if known is None else f' {known / 2**30:.1f} GiB of'
         batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
         halves = (
             f'; train_dataloader.batch_size={batch // 2} with '
             'optim_wrapper.accumulative_counts=2 (the same step in two parts)'
         )
-        size = '' if known is None else f' {known / 2**30:.1f} GiB of'
         raise MemoryBudgetError(
-            f'a step of {batch} videos needs more than the{size} memory that this {device} has for '
-            f'it. Try --amp; model.backbone.recompute=True (less memory, more time)'
-            + halves
-            * (batch > 1)
+            f'a step of {batch} videos needs more than the{size} memory that this '
+            f'{"GPU" if gpu else "machine"} has for it. Try --amp; model.backbone.recompute=True '
+            f'(less memory, more time){halves if batch > 1 else ""}'
         ) from error
 
 

@@ -12,12 +12,13 @@ from typing import Any
 from mmengine.config import Config
 
 from ..paths import ROOT
+from ..spelling import few
 from .config import ConfigError
 
 _PACKAGES = ('torch', 'mmengine', 'mmcv-lite', 'mmaction2')
 
-# What is compared, and how it is named to the user.
-Facts = dict[str, tuple[str, str]]
+# Setting or file -> what must be the same.
+Facts = dict[str, str]
 
 
 def check_nodes(cfg: Config) -> None:
@@ -41,24 +42,30 @@ def check_nodes(cfg: Config) -> None:
     distributed.all_gather_object(found, mine)
     first = found[0] or {}
     for rank, other in enumerate(found):
-        differences = [] if other is None else list(_differences(first, other))
+        differences = [
+            f'{name}: {first.get(name, "not set")} != {other.get(name, "not set")}'
+            for name in dict.fromkeys([*first, *(other or {})])
+            if other is not None and first.get(name) != other.get(name)
+        ]
         if differences:
-            more = f'; and {len(differences) - 3} more' if len(differences) > 3 else ''
             raise ConfigError(
                 f'the machines of rank 0 and rank {rank} are not set to the same: '
-                f'{"; ".join(differences[:3])}{more}. Their result would be of neither: start the '
+                f'{few(differences, 3, "; ")}. Their result would be of neither: start the '
                 'same command on the same code and the same files on each'
             )
 
 
 def facts_of(cfg: Config) -> Facts:
     """What a run's result depends on: settings, contents of the files they name, and code."""
-    facts: Facts = {'code of projects/msta': (_digest_of_code(),) * 2}
-    facts |= {name: (version(name),) * 2 for name in _PACKAGES}
+    code = hashlib.sha256()
+    for file in sorted((ROOT / 'projects' / 'msta').rglob('*.py')):
+        code.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+    facts = {'code of projects/msta': code.hexdigest()[:16]}
+    facts |= {name: version(name) for name in _PACKAGES}
     return facts | dict(_settings('', cfg.to_dict(), ''))
 
 
-def _settings(path: str, value: Any, root: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _settings(path: str, value: Any, root: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         root = value.get('data_root') or root
         for key, item in value.items():
@@ -69,22 +76,8 @@ def _settings(path: str, value: Any, root: str) -> Iterator[tuple[str, tuple[str
     elif isinstance(value, str) and (file := Path(root, value)).is_file():
         with file.open('rb') as stream:
             digest = hashlib.file_digest(stream, 'sha256').hexdigest()[:16]
-        yield path, (digest, f'{value} (sha256 {digest})')
+        yield path, f'content of sha256 {digest}'
+    elif isinstance(value, str) and Path(value).is_absolute():
+        yield path, 'a path'
     else:
-        anywhere = isinstance(value, str) and Path(value).is_absolute()
-        yield path, ('a path' if anywhere else repr(value), repr(value))
-
-
-def _differences(one: Facts, other: Facts) -> Iterator[str]:
-    absent = ('', 'not set')
-    for name in [*one, *(name for name in other if name not in one)]:
-        (mine, shown), (theirs, shown_there) = one.get(name, absent), other.get(name, absent)
-        if mine != theirs:
-            yield f'{name}: {shown} != {shown_there}'
-
-
-def _digest_of_code() -> str:
-    digest = hashlib.sha256()
-    for file in sorted((ROOT / 'projects' / 'msta').rglob('*.py')):
-        digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
+        yield path, repr(value)

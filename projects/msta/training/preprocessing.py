@@ -36,9 +36,14 @@ def use_foundation(cfg: Config) -> None:
         preprocessor_of(arch, cfg.model.get('data_preprocessor'))
     except FoundationError as error:
         raise ConfigError(str(error)) from error
-    problems: list[str] = []
-    for place, pipeline, testing in _pipelines(cfg):
-        problems += _follow(arch, place, pipeline, testing)
+    pipelines = [
+        (f'{place}.pipeline', dataset['pipeline'], part != 'train')
+        for part in ('train', 'val', 'test')
+        for place, dataset in datasets_of(cfg, part)
+        if dataset.get('pipeline')
+    ]
+    pipelines.append(('test_pipeline', cfg.get('test_pipeline') or (), True))
+    problems = [problem for each in pipelines for problem in _follow(arch, *each)]
     if problems:
         name = getattr(cfg, 'filename', None)
         raise ConfigError(
@@ -47,16 +52,6 @@ def use_foundation(cfg: Config) -> None:
             + '\n  Scores would be wrong, or lower than they are. Change the pipeline, or say what '
             'the weights were trained with: model.backbone.foundation.resize, .interpolation'
         )
-
-
-def _pipelines(cfg: Config) -> Iterator[tuple[str, Sequence[Any], bool]]:
-    """Place, steps, and whether it is a view for testing, of all pipelines that are run."""
-    for part in ('train', 'val', 'test'):
-        for place, dataset in datasets_of(cfg, part):
-            if dataset.get('pipeline'):
-                yield f'{place}.pipeline', dataset['pipeline'], part != 'train'
-    if cfg.get('test_pipeline'):
-        yield 'test_pipeline', cfg['test_pipeline'], True
 
 
 def _follow(

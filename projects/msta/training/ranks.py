@@ -71,9 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 def say(text: str, consequence: bool = False) -> None:
     """Say why this process ends: to its launcher, which says it once for all, or on stderr.
 
-    Args:
-        text: The message.
-        consequence: Whether it only follows from the end of another process.
+    ``consequence``: it only follows from the end of another process.
     """
     file = os.environ.get(_FILE)
     if not file or not os.environ.get(_OURS):
@@ -87,10 +85,9 @@ def say(text: str, consequence: bool = False) -> None:
 def describe(failures: Mapping[int, Any]) -> tuple[str, int]:
     """What the processes died of, and the status to leave with.
 
-    Args:
-        failures: By rank, with an ``exitcode``, negative for a signal, a ``pid``, and what the
-            process said (:func:`say`). The first cause is named: not what the launcher ended
-            because of it (SIGTERM), and not what lost its partner.
+    ``failures`` are the launcher's, by rank, with what the process said (:func:`say`). The first
+    cause is named: not what the launcher ended because of it (SIGTERM), and not what lost its
+    partner.
     """
 
     def told(rank: int) -> dict[str, Any]:
@@ -100,8 +97,7 @@ def describe(failures: Mapping[int, Any]) -> tuple[str, int]:
     def origin(rank: int) -> tuple[bool, bool, int, int]:
         code, extra = failures[rank].exitcode, told(rank).get('extraInfo', {})
         killed = code < 0 and code != -signal.SIGTERM
-        follows = extra.get('consequence', True)
-        return not killed, follows, int(extra.get('time_ns', 0)), rank
+        return not killed, extra.get('consequence', True), int(extra.get('time_ns', 0)), rank
 
     rank = min(failures, key=origin)
     code, process = failures[rank].exitcode, f'rank {rank} (process {failures[rank].pid})'
