@@ -35,6 +35,14 @@ def build_parser() -> argparse.ArgumentParser:
         'was cut from: such clips stay on one side of the split',
     )
     add('--held-out', type=float, default=0.25, help='share that is tested (%(default)s)')
+    add(
+        '--window',
+        type=float,
+        default=10.0,
+        metavar='SECONDS',
+        help='a video of three such lengths or more is cut into windows of it, each with its '
+        'class (%(default)g); 0: never',
+    )
     add('--seed', type=int, default=0, help='of split and training (%(default)s)')
     add(
         '--describe',
@@ -106,6 +114,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         group=args.group,
         start=args.start,
         held_out=args.held_out,
+        window_sec=args.window,
         seed=args.seed,
         descriptions=args.descriptions,
         describe=describe if args.describe else None,

@@ -52,6 +52,7 @@ def adapt(
     group: str | None = None,
     start: str | Path | None = None,
     held_out: float = 0.25,
+    window_sec: float = 10.0,
     seed: int = 0,
     descriptions: str | Path | None = None,
     describe: Callable[[Path, Path, int], None] | None = None,
@@ -74,6 +75,8 @@ def adapt(
         foundation: file or folder of foundation weights; the tiny model that ships if None.
         start: the folder of an earlier call, whose classes, split and adapters are taken over.
         held_out: the share of each class's clips that is tested and not trained on.
+        window_sec: a video of three times this length or more is cut into windows of it, each
+            with the video's class; 0 cuts none.
         seed: of the split and of training.
         descriptions: a description file of the classes.
         describe: writes one instead, given the label file, the path to write and the number of
@@ -101,6 +104,7 @@ def adapt(
         'foundation': str(weights),
         'start': str(before or ''),
         'held_out': held_out,
+        'window_sec': window_sec,
         'seed': seed,
         'descriptions': str(descriptions or ('asked for' if describe else '')),
         'settings': digest(given),
@@ -111,7 +115,7 @@ def adapt(
             out, collection, weights, before, State.open(out / 'adapt.json', asked, overwrite),
             seed, workers, command, say,
         )  # fmt: skip
-        return work.run(held_out, descriptions, describe, given)
+        return work.run(held_out, window_sec, descriptions, describe, given)
 
 
 @dataclass(slots=True)
@@ -129,6 +133,7 @@ class _Work:
     def run(
         self,
         held_out: float,
+        window_sec: float,
         descriptions: str | Path | None,
         describe: Callable[[Path, Path, int], None] | None,
         given: Mapping[str, Any],
@@ -138,7 +143,7 @@ class _Work:
         self.note(self.collection.remarks)
         self.say('checking every video')
         good, left_out, hashes = check_videos(
-            self.collection, self.workers, self.out / 'checked.jsonl', self.say
+            self.collection, self.workers, self.out, self.say, window_sec
         )
         split = split_clips(good, names, held_out, self.seed)
         self.note(split.remarks)

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.decoding import VideoDecodeError
-from ..datasets.readers import IsolatedReader
+from ..datasets.readers import read_frames
 from .collect import Clip
 from .judge import right_answers
 from .state import State
-
-_FRAMES = 8
 
 
 def machine() -> tuple[float | None, int]:
@@ -100,11 +98,8 @@ def best_rate(trials: Sequence[tuple[float, float]]) -> float:
 
 
 def frames_of(path: Path) -> np.ndarray | None:
-    """Frames ``(8, H, W, 3)`` at equal distances, as a test clip samples them; None if none."""
+    """The frames that a test clip samples, ``(8, H, W, 3)``; None if they cannot be read."""
     try:
-        reader = IsolatedReader(str(path))
-        total = len(reader)
-        picked = [(2 * number + 1) * total // (2 * _FRAMES) for number in range(_FRAMES)]
-        return reader.get_batch(picked).asnumpy()
+        return read_frames(path)
     except VideoDecodeError:
         return None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..files import write_json
+
+# What steps leave for a later call to continue from.
+_MADE = ('adapters.pth', 'descriptions.json', 'windows.json')
+_MADE_FOLDERS = ('training', 'search', 'features', 'windows')
 
 
 class AdaptError(ValueError):
@@ -23,7 +28,7 @@ class State:
 
     @classmethod
     def open(cls, path: Path, asked: Mapping[str, Any], overwrite: bool) -> State:
-        """Continue what is there, or begin.
+        """Continue what is there, or begin; with ``overwrite``, what was made there goes.
 
         Raises:
             AdaptError: the folder was made with other settings and ``overwrite`` is false.
@@ -42,6 +47,11 @@ class State:
                     'another --out, or start over with --overwrite'
                 )
             return cls(path, data)
+        if path.is_file():
+            for name in _MADE:
+                (path.parent / name).unlink(missing_ok=True)
+            for name in _MADE_FOLDERS:
+                shutil.rmtree(path.parent / name, ignore_errors=True)
         state = cls(path, {'asked': plain, 'done': {}})
         state._save()
         return state

@@ -22,7 +22,7 @@ class Probe:
 
     ``hashes`` are those of the frames that were read, in hexadecimal; see :mod:`.copies`.
     ``damaged`` is the share of its pictures that are missing, or that came with an error of the
-    decoder or after one.
+    decoder or after one. ``seconds`` is the length.
     """
 
     path: str
@@ -33,6 +33,7 @@ class Probe:
     width: int = 0
     damaged: float = 0.0
     hashes: str = ''
+    seconds: float = 0.0
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
@@ -55,6 +56,7 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
         width=width,
         damaged=reader.damaged_share,
         hashes=hashes,
+        seconds=total / reader.get_avg_fps(),
     )
 
 
