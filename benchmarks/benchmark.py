@@ -27,7 +27,6 @@ CASES: dict[str, Callable[[Workbench], Sides]] = {
     'text side of a step': Workbench.text_side,
     'clip forward': Workbench.clip_forward,
     'clips': Workbench.clips,
-    'compiled step': Workbench.compiled,
 }
 
 

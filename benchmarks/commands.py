@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from projects.msta.commands.common import add_debug, run_tool
+from projects.msta.commands.common import make_main
 from projects.msta.paths import ROOT
 
 COMPARED = (
@@ -17,13 +16,10 @@ COMPARED = (
     'text side of a step',
     'clip forward',
     'clips',
-    'compiled step',
     'classes',
     'memory',
 )
 CASES = (*COMPARED, 'input')
-# A trial, decided by docs/performance.md.
-DEFAULT = tuple(case for case in CASES if case != 'compiled step')
 
 
 def benchmark_parser() -> argparse.ArgumentParser:
@@ -39,20 +35,17 @@ def benchmark_parser() -> argparse.ArgumentParser:
     parser.add_argument('--repeats', type=int, default=3, help='rounds; the sides take turns')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--cases', nargs='+', choices=CASES, default=DEFAULT, help='only these')
+    parser.add_argument('--cases', nargs='+', choices=CASES, default=CASES, help='only these')
     parser.add_argument('--out', type=Path, help='also write the report as JSON')
-    add_debug(parser)
     return parser
-
-
-def benchmark(argv: Sequence[str] | None = None) -> int:
-    """Measure; return the exit status."""
-    args = benchmark_parser().parse_args(argv)
-    return run_tool(lambda: run_benchmark(args), args.debug)
 
 
 def run_benchmark(args: argparse.Namespace) -> None:
     """Call ``input_speed`` and ``benchmark.compare``; print and write what they give."""
+    from projects.msta.files import check_target, write_json
+
+    if args.out:
+        check_target(args.out, make_folder=True)
     if 'input' in args.cases:
         from . import input_speed
 
@@ -61,8 +54,6 @@ def run_benchmark(args: argparse.Namespace) -> None:
         print(input_speed.table(loaders, 'training loader'), end='\n\n', flush=True)
     if not set(args.cases) & set(COMPARED):
         return
-    from projects.msta.files import write_json
-
     from .benchmark import compare, table
     from .workbench import Setting
 
@@ -89,14 +80,7 @@ def pretrain_parser() -> argparse.ArgumentParser:
     parser.add_argument('--steps', type=int, default=3600, help='optimizer steps of 64 videos')
     parser.add_argument('--videos', type=int, default=20_000, help='videos to render')
     parser.add_argument('--threads', type=int, default=2, help='threads and rendering processes')
-    add_debug(parser)
     return parser
-
-
-def pretrain_tiny(argv: Sequence[str] | None = None) -> int:
-    """Train the tiny model; return the exit status."""
-    args = pretrain_parser().parse_args(argv)
-    return run_tool(lambda: run_pretrain(args), args.debug)
 
 
 def run_pretrain(args: argparse.Namespace) -> None:
@@ -130,3 +114,7 @@ def run_pretrain(args: argparse.Namespace) -> None:
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB after {minutes:.1f} minutes')
     for domain, parts in accuracy.items():
         print(f'  zero-shot top-1 on {domain}:', ', '.join(f'{k} {v}%' for k, v in parts.items()))
+
+
+benchmark = make_main(benchmark_parser, run_benchmark)
+pretrain_tiny = make_main(pretrain_parser, run_pretrain)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,81 +28,65 @@ _READS = 3
 _GREY = 4.0  # colours are converted with different rounding: mean grey levels that still are equal
 
 
-def _open_decord(path: str):
-    import decord
-
-    class Decord:
-        def __init__(self) -> None:
-            self.reader = decord.VideoReader(path, num_threads=1)
-            self.count = len(self.reader)
-
-        def read(self, indices: list[int]) -> np.ndarray:
-            return self.reader.get_batch(indices).asnumpy()
-
-    return Decord()
+_tables: list = []  # what this process knows of the files that ours has read
 
 
-_TABLES: list = []
+def _open(decoder: str, path: str) -> tuple[int, Callable[[list[int]], np.ndarray]]:
+    """Number of pictures, and a function that reads some by index."""
+    if decoder != 'ours':
+        import decord
 
-
-def _open_ours(path: str):
+        reader = decord.VideoReader(path, num_threads=1)
+        return len(reader), lambda indices: reader.get_batch(indices).asnumpy()
     from projects.msta.datasets.tables import Tables
     from projects.msta.datasets.video_file import VideoFile
 
-    if not _TABLES:
+    if not _tables:
         import av.logging
 
         av.logging.set_level(av.logging.ERROR)
-        _TABLES.append(Tables())
+        _tables.append(Tables())
+    video = VideoFile(path, _tables[0])
 
-    class Ours:
-        def __init__(self) -> None:
-            self.file = VideoFile(path, _TABLES[0])
-            self.count = len(self.file.table)
+    def read(indices: list[int]) -> np.ndarray:
+        found = np.stack(list(video.read(sorted(indices))))
+        video.close()
+        return found
 
-        def read(self, indices: list[int]) -> np.ndarray:
-            found = np.stack(list(self.file.read(sorted(indices))))
-            self.file.close()
-            return found
-
-    return Ours()
-
-
-def _open(decoder: str, path: str):
-    return _open_ours(path) if decoder == 'ours' else _open_decord(path)
+    return len(video.table), read
 
 
 def child(decoder: str, task: str, *rest: str) -> dict:
     """In a process of its own: one file, or a series of reads."""
     if task == 'read':
         path, reference = rest
-        first = _open(decoder, path)
+        count, read = _open(decoder, path)
         if not reference:
-            return {'count': first.count, 'shape': first.read(_spread(first.count)).shape}
+            return {'count': count, 'shape': read(_spread(count)).shape}
         truth = np.load(reference)
-        indices = _spread(min(first.count, len(truth)))
-        found = [first.read(indices)] + [_open(decoder, path).read(indices) for _ in range(2)]
+        indices = _spread(min(count, len(truth)))
+        found = [read(indices)] + [_open(decoder, path)[1](indices) for _ in range(2)]
         differ = [
             float(np.abs(f.astype(int) - truth[i]).mean()) if f.shape == truth[i].shape else 255.0
             for batch in found
             for f, i in zip(batch, indices, strict=True)
         ]
         same = all(np.array_equal(found[0], other) for other in found[1:])
-        return {'count': first.count, 'truth': len(truth), 'differ': max(differ), 'same': same}
+        return {'count': count, 'truth': len(truth), 'differ': max(differ), 'same': same}
     if task == 'time':
         path, rounds = rest[0], int(rest[1])
         seconds: dict[str, list[float]] = {'first': [], 'later': []}
         _seconds_of(decoder, path)
         for _ in range(rounds):
-            _TABLES.clear()  # as in a process that has not seen the file
+            _tables.clear()  # as in a process that has not seen the file
             seconds['first'].append(_seconds_of(decoder, path))
             seconds['later'].append(_seconds_of(decoder, path))
         return {name: statistics.median(values) for name, values in seconds.items()}
     paths, count = rest[:-1], int(rest[-1])
     sizes = []
     for index in range(count):
-        reader = _open(decoder, paths[index % len(paths)])
-        reader.read(_spread(reader.count))
+        pictures, read = _open(decoder, paths[index % len(paths)])
+        read(_spread(pictures))
         if index in (count // 5, count - 1):
             pages = int(Path('/proc/self/statm').read_text().split()[1])
             sizes.append(pages * resource.getpagesize() / 2**20)
@@ -109,8 +95,8 @@ def child(decoder: str, task: str, *rest: str) -> dict:
 
 def _seconds_of(decoder: str, path: str) -> float:
     before = resource.getrusage(resource.RUSAGE_SELF)
-    reader = _open(decoder, path)
-    reader.read(_spread(reader.count))
+    count, read = _open(decoder, path)
+    read(_spread(count))
     after = resource.getrusage(resource.RUSAGE_SELF)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -124,7 +110,11 @@ def run(decoder: str, python: str, task: str, *rest: str, limit_sec: float = _LI
     command = [python, '-c', _CHILD, str(Path(__file__).resolve().parents[1]), decoder, task, *rest]
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=limit_sec, check=False, env=_environment()
+            command,
+            capture_output=True,
+            timeout=limit_sec,
+            check=False,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'},
         )
     except subprocess.TimeoutExpired:
         return {'status': 'hang'}
@@ -144,18 +134,12 @@ print(json.dumps(child(*sys.argv[2:])))
 """
 
 
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ, OMP_NUM_THREADS='1')
-
-
-def exact(decoders: dict[str, str], folder: Path) -> None:
+def exact(decoders: dict[str, str], folder: Path, videos: Path | None) -> None:
     """Pictures by index against a decode in order, three reads."""
     from tests.kinds import SOUND_FILES, decode_in_order, turned
 
     right: dict[str, list[str]] = {name: [] for name in decoders}
-    print('| kind | pictures | ' + ' | '.join(decoders) + ' |\n|---|---|' + '---|' * len(decoders))
+    _print_header(['kind', 'pictures', *decoders])
     for kind, (name, write) in SOUND_FILES.items():
         path = write(folder / name)
         truth = np.stack([turned(kind, picture) for picture in decode_in_order(path)])
@@ -173,17 +157,19 @@ def exact(decoders: dict[str, str], folder: Path) -> None:
                 cells.append('right' if found['same'] else 'varying')
             right[decoder] += [kind] if cells[-1] == 'right' else []
         print(f'| {kind} | {len(truth)} | ' + ' | '.join(cells) + ' |', flush=True)
-    total = len(SOUND_FILES)
-    print(
-        '| right | | ' + ' | '.join(f'{len(kinds)} of {total}' for kinds in right.values()) + ' |'
-    )
+    sums = [f'{len(kinds)} of {len(SOUND_FILES)}' for kinds in right.values()]
+    print('| right | | ' + ' | '.join(sums) + ' |')
 
 
-def broken(decoders: dict[str, str], folder: Path) -> None:
+def _print_header(columns: list[str]) -> None:
+    print('| ' + ' | '.join(columns) + ' |\n' + '|---' * len(columns) + '|')
+
+
+def broken(decoders: dict[str, str], folder: Path, videos: Path | None) -> None:
     """What each decoder does with broken files, in a process that may crash or hang."""
     from tests.videos import ODD_FILES
 
-    print('| broken kind | ' + ' | '.join(decoders) + ' |\n|---|' + '---|' * len(decoders))
+    _print_header(['broken kind', *decoders])
     for kind, (name, write) in ODD_FILES.items():
         path = write(folder / name)
         cells = []
@@ -234,20 +220,18 @@ def write_clips(folder: Path, videos: Path | None) -> dict[str, Path]:
 
 def times(decoders: dict[str, str], folder: Path, videos: Path | None) -> None:
     """CPU milliseconds for 8 pictures, at the first opening and later; ratio to the last column."""
-    print('| 8 pictures of | ' + ' | '.join(f'{d}, first / later, ms' for d in decoders) + ' |')
-    print('|---|' + '---|' * len(decoders))
+    _print_header(['8 pictures of', *(f'{name}, first / later, ms' for name in decoders)])
     for kind, path in write_clips(folder, videos).items():
         cells = []
         for decoder, python in decoders.items():
             found = run(decoder, python, 'time', str(path), '5', limit_sec=300)
-            both = found['status'].split(':')[0] or (
-                f'{1000 * found["first"]:.0f} / {1000 * found["later"]:.0f}'
-            )
-            cells.append(both)
+            cells.append(found['status'].split(':')[0])
+            if not found['status']:
+                cells[-1] = f'{1000 * found["first"]:.0f} / {1000 * found["later"]:.0f}'
         print(f'| {kind} | ' + ' | '.join(cells) + ' |', flush=True)
 
 
-def memory(decoders: dict[str, str], folder: Path) -> None:
+def memory(decoders: dict[str, str], folder: Path, videos: Path | None) -> None:
     """Resident memory over 5,000 reads of small files, from the 1,000th to the last."""
     from tests.kinds import SOUND_FILES
 
@@ -259,24 +243,21 @@ def memory(decoders: dict[str, str], folder: Path) -> None:
         print(f'memory over 5,000 reads, {decoder}: {grown}', flush=True)
 
 
+TABLES = {'exact': exact, 'broken': broken, 'time': times, 'memory': memory}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--decoder', nargs=2, action='append', default=[], metavar='NAME PYTHON')
-    parser.add_argument('--only', choices=('exact', 'broken', 'time', 'memory'))
+    parser.add_argument('--only', choices=TABLES)
     parser.add_argument('--videos', type=Path, help='a folder of videos to time as well')
     args = parser.parse_args()
     decoders = {'ours': sys.executable, 'decord': sys.executable} | dict(args.decoder)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if args.only in (None, 'exact'):
-            exact(decoders, folder)
-        if args.only in (None, 'broken'):
-            broken(decoders, folder)
-        if args.only in (None, 'time'):
-            times(decoders, folder, args.videos)
-        if args.only in (None, 'memory'):
-            memory(decoders, folder)
+    for name, table in TABLES.items():
+        if args.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                table(decoders, Path(folder), args.videos)
     print(f'{time.monotonic() - started:.0f} s')
 
 

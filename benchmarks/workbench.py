@@ -187,36 +187,6 @@ class Workbench:
             number *= 2
         return sides
 
-    def compiled(self) -> Sides:
-        """Trials: torch.compile of the blocks, and the patch convolution in channels-last."""
-        visual = self.model.backbone.foundation.visual
-        blocks, plain_blocks = visual.transformer.blocks, list(visual.transformer.blocks)
-        compiled = [torch.compile(block) for block in plain_blocks]
-
-        def with_blocks(chosen: list) -> None:
-            try:
-                for number, block in enumerate(chosen):
-                    blocks[number] = block
-                self.step(lambda: self.our_loss(self.video))
-            finally:
-                for number, block in enumerate(plain_blocks):
-                    blocks[number] = block
-
-        def channels_last() -> None:
-            visual.conv1.to(memory_format=torch.channels_last)
-            try:
-                self.step(lambda: self.our_loss(self.video))
-            finally:
-                visual.conv1.to(memory_format=torch.contiguous_format)
-
-        self.model.encode_classes()
-        with_blocks(compiled)  # compiles
-        return {
-            'as it is': lambda: self.step(lambda: self.our_loss(self.video)),
-            'torch.compile': lambda: with_blocks(compiled),
-            'channels-last': channels_last,
-        }
-
 
 def class_names(number: int) -> list[str]:
     """Return the first Kinetics-400 class names; above 400, numbered copies of them."""

@@ -37,7 +37,7 @@ def lines_of(page: Path) -> list[str]:
     fenced = re.findall(r'^ *```\w*\n(.*?)^ *```', text, re.M | re.S)
     lines = [line for block in fenced for line in block.splitlines()]
     lines += re.findall(r'^ {4,}.*$', text, re.M)
-    return sorted({line.strip() for line in lines})
+    return list(dict.fromkeys(line.strip() for line in lines))
 
 
 def commands_of(page: Path) -> list[tuple[str, list[str]]]:

@@ -1,5 +1,6 @@
 """`pip install -e .`: what pip is told, and a command from another folder."""
 
+import re
 import subprocess
 import sys
 from email.parser import Parser
@@ -58,3 +59,27 @@ def test_a_name_of_a_config_is_enough_from_any_folder(tmp_path):
         check=True,
     )
     assert Path(done.stdout.strip()) == ROOT / 'configs' / 'msta_tiny_shapes.py'
+
+
+def test_make_refuses_another_python_at_once_and_installs_with_progress(tmp_path):
+    other = tmp_path / 'python3.12'  # what make asks of an interpreter, as 3.12 answers it
+    other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.12.1\n[ "$1" != -c ]\n')
+    other.chmod(0o755)
+    venv = f'VENV={tmp_path / "venv"}'
+    for python, words in (
+        (other, f'Python 3.11 is needed, {other} is Python 3.12.1; name another'),
+        ('python3.99', 'python3.99 not found; install Python 3.11, or name one'),
+    ):
+        for goal in ('setup', 'demo', 'test'):
+            done = make(goal, venv, f'PYTHON={python}')
+            assert done.returncode == 2 and not done.stdout
+            assert done.stderr.startswith(f'error: {words}')
+            assert done.stderr.count('\n') == 2  # and make's own line
+    assert not (tmp_path / 'venv').exists()
+    shown = make('-n', 'setup', venv, f'PYTHON={sys.executable}').stdout
+    assert re.search(r'pip install (?!.*-q).*-r requirements.txt', shown)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ['make', '--no-print-directory', *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

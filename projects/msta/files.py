@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +28,40 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+PICTURES = ('.png', '.svg', '.pdf')
+
+
+def check_target(path: str | Path, endings: Sequence[str] = (), make_folder: bool = False) -> None:
+    """Find out that a file cannot be written before the work, not after it.
+
+    Args:
+        path: The file.
+        endings: Those that its name may have; any, if there are none.
+        make_folder: Make its folder if need be, as :func:`replacing` will.
+
+    Raises:
+        ValueError: its name has another ending.
+        OSError: its folder does not exist or cannot be written to, or a folder is in its place.
+    """
+    path = Path(path)
+    if endings and path.suffix.lower() not in endings:
+        *others, last = endings
+        known = f'{", ".join(others)} or {last}' if others else last
+        raise ValueError(f'{path}: the file name must end in {known}')
+    if path.is_dir():
+        raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
+    if not make_folder and not path.parent.is_dir():
+        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise PermissionError(
+            f'{path}: the folder {path.parent} cannot be written to ({error.strerror}): name '
+            'a file in another one'
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,7 +1,7 @@
-"""The nearest valid names for one that is not known, for error messages. Standard library alone."""
+"""Names in messages: the nearest valid ones, the first of many. Standard library alone."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def similar(name: object, valid: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
@@ -20,3 +20,9 @@ def did_you_mean(name: object, valid: Iterable[str], cutoff: float = 0.6) -> str
     """``' (did you mean X?)'``, to be put behind a complaint, or ``''`` where nothing is near."""
     found = nearest(name, valid, cutoff)
     return f' (did you mean {found!r}?)' if found is not None else ''
+
+
+def few(items: Sequence[str], most: int = 5, separator: str = ', ') -> str:
+    """Return the first items, and how many more there are."""
+    rest = f' and {len(items) - most} more' if len(items) > most else ''
+    return separator.join(items[:most]) + rest

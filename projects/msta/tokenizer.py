@@ -18,6 +18,8 @@ import ftfy
 import regex
 from tokenizers.models import BPE
 
+from .spelling import few
+
 SOT = 49406
 EOT = 49407
 VOCAB_SIZE = 49408
@@ -103,21 +105,17 @@ def warn_of_prompts(
     if long:
         warnings.warn(
             f'{len(long)} class names take more than the {context_length} tokens of the text '
-            f'model, which sees only their beginning: {_some(long)}',
+            f'model, which sees only their beginning: {few(long)}',
             PromptWarning,
             stacklevel=3,
         )
     if same:
         warnings.warn(
             f'{len(same)} pairs of class names are the same to the text model, so that their '
-            f'scores are equal: {_some(same)}',
+            f'scores are equal: {few(same)}',
             PromptWarning,
             stacklevel=3,
         )
-
-
-def _some(items: Sequence[str], most: int = 5) -> str:
-    return ', '.join(items[:most]) + (f' and {len(items) - most} more' * (len(items) > most))
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -1,7 +1,3 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +10,6 @@ from projects.msta.datasets.shapes.classes import MOTIONS
 from projects.msta.foundation import build_foundation, load_foundation
 from projects.msta.foundation.weights import TINY_SHAPES
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL_ARCH = dict(tiny_arch(), width=32, layers=2, heads=1, text_width=16, text_layers=2)
 SMALL = Pretraining(
     num_videos=40, steps=3, batch_size=8, extra_captions=8, warmup_steps=2, arch=SMALL_ARCH
@@ -69,16 +64,20 @@ def test_pixels_are_normalised_with_the_models_statistics():
 
 
 def test_rates_warm_up_stay_and_fall():
-    rates = [Pretraining(steps=100, warmup_steps=10, decay_share=0.5).rate(t) for t in range(100)]
+    settings = Pretraining(steps=100, warmup_steps=10, decay_share=0.5, arch=SMALL_ARCH)
+    rates = [settings.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[49] == 1
     assert rates[75] == pytest.approx(0.5) and min(rates[10:]) == pytest.approx(0.02)
 
 
-def test_tool_writes_weights_that_say_how_they_were_made(tmp_path):
+def test_tool_writes_weights_that_say_how_they_were_made(tmp_path, run):
     out = tmp_path / 'tiny.safetensors'
-    tool = ROOT / 'tools' / 'pretrain_tiny.py'
-    command = [sys.executable, tool, '--out', out, '--steps', '2', '--videos', '20']
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    threads = torch.get_num_threads()
+    status, _, error = run(
+        'pretrain_tiny.py', '--out', out, '--steps', 2, '--videos', 20, '--threads', 1
+    )
+    torch.set_num_threads(threads)
+    assert status == 0, error
     assert load_foundation(out).arch.image_size == tiny_arch()['image_size']
     with safe_open(out, 'pt') as file:
         facts = file.metadata()

@@ -99,7 +99,6 @@ CACHES: dict[str, tuple[Callable[[Path], object], str]] = {
     'read-only': (_ours(lambda path: path.chmod(0o444)), 'readonly database; make it and its'),
     'no permission': (_ours(lambda path: path.chmod(0)), 'readonly database; make it and its'),
     'of a newer version': (_ours(_sqlite('PRAGMA user_version = 7')), 'form 7, here 1'),
-    'of an older version': (_ours(_sqlite('DROP TABLE dialects')), 'another version'),
     "another program's": (_sqlite('CREATE TABLE notes (text)'), 'another program .it has notes'),
     "another program's, numbered alike": (
         _sqlite('CREATE TABLE notes (text)', 'PRAGMA user_version = 1'),
@@ -135,7 +134,7 @@ def test_a_cache_that_another_process_keeps(chaos, run, tmp_path, monkeypatch):
         assert run()[0] == 'status 0'
 
 
-@pytest.mark.parametrize('room', [20_000, 40_000])
+@pytest.mark.parametrize('room', [11_000, 30_000])
 def test_no_room_for_answers_or_file(room, chaos, run, server, tmp_path):
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -147,7 +146,7 @@ def test_no_room_for_answers_or_file(room, chaos, run, server, tmp_path):
         assert (tmp_path / 'out.json').read_text() == 'old'
         assert not list(tmp_path.glob('*.tmp*')) and not list(tmp_path.glob('.*.tmp*'))
         kept = len(answered(tmp_path / 'out.cache.sqlite'))
-        assert bool(kept) == (room > 20_000)
+        assert bool(kept) == (room > 11_000)
         server.forget()
         assert run('--labels', 'hmdb51')[0] == 'status 0'
         assert len(server.outcomes()) == 51 - kept  # what was stored is not asked again

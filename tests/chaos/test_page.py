@@ -180,6 +180,7 @@ def test_no_file_is_read_outside_the_upload_folder(page, chaos, uploaded):
         for name, data in (
             ('recognise', [file_data(path), 'a, b']),
             ('preview', [file_data(path)]),
+            ('correct', [file_data(path), 'a']),
         ):
             with chaos.attempt('page: a request for a file elsewhere', 'an error without content'):
                 event, said = page.call(name, *data)
@@ -224,6 +225,20 @@ def test_no_address_is_fetched_for_a_visitor(page, chaos, uploaded):
             assert page.fetch(f'/gradio_api/proxy={quoted}')[0] >= 400
         server.shutdown()
     assert asked == []
+
+
+def test_corrections_stay_in_their_folder(page, chaos, uploaded):
+    kept = page.home / 'work_dirs' / 'corrections'
+    labels = ['../../../escape', '/tmp/escape', 'a\nb', 'a\x00b', '', 'x' * 101, '..', '$(touch x)']
+    for label in labels:
+        with chaos.attempt('page: odd labels to correct to', 'stored, or an error; nowhere else'):
+            before = {*page.home.rglob('*'), *Path('/tmp').glob('escape*')}
+            event, said = page.call('correct', file_data(uploaded), label)
+            refused = label.strip() == '' or len(label) > 100 or '\x00' in label or '\n' in label
+            assert event == ('error' if refused else 'complete'), said
+            new = {*page.home.rglob('*'), *Path('/tmp').glob('escape*')} - before
+            assert bool(new) != refused
+            assert all(path in kept.parents or path.is_relative_to(kept) for path in new)
 
 
 NAMES = [

@@ -233,11 +233,21 @@ def test_subset_keeps_the_account_in_step(root):
     assert torch.is_tensor(smaller[1]['inputs'])
 
 
+def test_several_labels_are_a_vector_as_mmaction2_has_it(root):
+    lines = ['clip 0.mp4 0 2', 'text.mp4 1', 'clip 1.mp4 2']
+    (root / 'several.txt').write_text(''.join(f'video files/{line}\n' for line in lines))
+    dataset = build(root, ann_file='several.txt', multi_class=True, labels=['a', 'b', 'c'])
+    assert dataset[0]['data_samples'].gt_label.tolist() == [1, 0, 1]
+    assert [dataset.get_cat_ids(index) for index in range(3)] == [[0, 2], [1], [2]]
+    with pytest.raises(AnnotationError, match=r'0\.\.1 \(2 classes\): line 1: 0 2 '):
+        build(root, ann_file='several.txt', multi_class=True, labels=['a', 'b'])[0]
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
         (dict(max_failed=-1), 'max_failed must be 0 or more'),
-        (dict(multi_class=True, num_classes=2), 'multi_class'),
+        (dict(multi_class=True), 'needs labels, or num_classes'),
         (dict(ann_file='', data_root=''), 'no videos'),
     ],
 )

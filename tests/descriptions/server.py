@@ -180,6 +180,10 @@ class Handler(BaseHTTPRequestHandler):
     def behaviour(self) -> Behaviour:
         return self.owner.behaviour
 
+    @property
+    def soon(self) -> dict[str, str]:
+        return {'Retry-After-Ms': str(self.behaviour.retry_ms)}
+
     def log_message(self, *_):
         pass
 
@@ -233,14 +237,14 @@ class Handler(BaseHTTPRequestHandler):
         refusal = find_refusal(body, self.behaviour)
         if fixed:
             self.owner.record(name, str(fixed['status']), body, correction)
-            self.error(**fixed)
+            self.error(**{'headers': self.soon, **fixed})
         elif name in self.behaviour.filtered:
             self.owner.record(name, 'filtered', body, correction)
             self.error(400, 'The prompt was filtered', code='content_filter')
         elif refusal:
             status = self.behaviour.refusal_status
             self.owner.record(name, str(status), body, correction)
-            self.error(status, refusal['message'], param=refusal['param'])
+            self.error(status, refusal['message'], self.soon, param=refusal['param'])
         elif fault:
             self.owner.record(name, fault, body, correction)
             self.fail(fault)
@@ -251,15 +255,14 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, completion)
 
     def fail(self, fault: str):
-        soon = {'Retry-After-Ms': str(self.behaviour.retry_ms)}
         if fault == '429':
-            self.error(429, 'Rate limit reached', soon)
+            self.error(429, 'Rate limit reached', self.soon)
         elif fault == '429 retry-after':
             self.error(429, 'slow down', {'Retry-After': self.behaviour.retry_after})
         elif fault == '429 date':
             self.error(429, 'slow down', {'Retry-After': formatdate(time.time(), usegmt=True)})
         elif fault in ('500', '502', '503'):
-            self.reply(int(fault), b'<html>bad gateway</html>', soon)
+            self.reply(int(fault), b'<html>bad gateway</html>', self.soon)
         elif fault == 'no json':
             self.reply(200, b'<html>welcome to this hotel network</html>')
         else:

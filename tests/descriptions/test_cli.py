@@ -69,7 +69,7 @@ def test_contradictions_have_status_2(tool, server, arguments, message):
         (['--context', '12'], 'leave no room for a description'),
         (['--check', 'none.json'], "no description file 'none.json'"),
         (['--base-url', 'localhost:8000'], 'is not a URL'),
-        (['--cache', '/dev/null/x'], 'cannot be opened as the cache'),
+        (['--cache', '/dev/null/x'], 'cannot be used as the cache'),
     ],
 )
 def test_user_errors_are_one_line(tool, server, arguments, message):

@@ -1,15 +1,11 @@
-"""What an endpoint accepts is found out by its first request, and remembered."""
+"""What an endpoint accepts is found out by its first request."""
 
 
-def test_an_endpoint_without_json_schema(tool, server, labels):
+def test_an_endpoint_without_json_schema(tool, server):
     server.behaviour.refused = {'json_schema': 'response_format type is not supported'}
     assert tool().status == 0
     assert server.outcomes() == ['400'] + ['good'] * 4
     assert server.log[-1]['body']['response_format'] == {'type': 'json_object'}
-    # What was found out is remembered.
-    labels.write_text('zorbing\nyoga\n', encoding='utf-8')
-    assert tool().status == 0
-    assert server.outcomes().count('400') == 1
 
 
 def test_an_endpoint_without_json_mode(tool, server):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from mmengine.dataset import ClassBalancedDataset, DefaultSampler, InfiniteSampler, RepeatDataset
+from mmengine.dataset import ClassBalancedDataset, DefaultSampler, RepeatDataset
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
@@ -29,8 +29,9 @@ def points(size: int = 12) -> Points:
     return Points(size=size, pipeline=[dict(type='Noise')])
 
 
-def batches_of(size: int, batch_size: int, sampler: type = DefaultSampler) -> SeededBatches:
-    return SeededBatches(BatchSampler(sampler(range(size), seed=3), batch_size, False), seed=3)
+def batches_of(size: int, batch_size: int) -> SeededBatches:
+    sampler = DefaultSampler(range(size), seed=3)
+    return SeededBatches(BatchSampler(sampler, batch_size, False), seed=3)
 
 
 def recorded(work_dir: Path, workers: int, persistent: bool, batch_size: int = 4) -> list:
@@ -145,17 +146,6 @@ def test_it_begins_anywhere_and_knows_what_came_before():
         next(iter(others))
 
 
-def test_an_endless_sampler_counts_passes_and_begins_anew():
-    batches = batches_of(5, 2, InfiniteSampler)
-    running = iter(batches)
-    first = [next(running) for _ in range(10)]
-    assert [sample.epoch for batch in first for sample in batch] == sorted([0, 1, 2, 3] * 5)
-    batches.begin_at(7)
-    running = iter(batches)
-    assert [next(running) for _ in range(3)] == first[7:]
-    assert len(batches) == 3
-
-
 def test_wrapped_data_sets_look_as_before():
     loader = Runner.build_dataloader(
         dict(dataset=points(), batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler'))
@@ -180,3 +170,11 @@ class Stream(IterableDataset):
 def test_what_has_no_indices_is_refused(loader):
     with pytest.raises(UnseedableLoaderError, match='not read in batches of indices'):
         seed_by_sample(loader, 1)
+
+
+def test_a_loop_without_epochs_is_refused(tmp_path):
+    cfg = make_config(tmp_path)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=100)
+    cfg.param_scheduler = []
+    with pytest.raises(UnseedableLoaderError, match='IterBasedTrainLoop has no epochs'):
+        Runner.from_cfg(cfg).train()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -160,28 +159,3 @@ def test_a_checkpoint_of_an_earlier_version_trains_what_is_left(tmp_path, capsys
     sampler = runner.train_dataloader.batch_sampler.sampler
     sampler.set_epoch(1)
     assert left.nonzero().flatten().tolist() == sorted(list(sampler)[8:])
-
-
-@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
-def test_a_loop_that_counts_iterations(tmp_path, sampler):
-    def make(work_dir: Path, workers: int, **changes) -> Config:
-        cfg = make_config(work_dir, workers=workers, **changes)
-        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=100)
-        cfg.train_dataloader.sampler.type = sampler
-        cfg.param_scheduler = []
-        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False)
-        cfg.log_processor.by_epoch = False
-        return cfg
-
-    straight = Runner.from_cfg(make(tmp_path / 'straight', 1))
-    straight.train()
-    cfg = make(tmp_path / 'run', 0)
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Signaller', stage='train', when=4)]
-    with pytest.raises(SystemExit):
-        Runner.from_cfg(cfg).train()
-    saved = find_resumable(tmp_path / 'run', 'auto')
-    assert saved.endswith(FILENAME)
-    resumed = Runner.from_cfg(make(tmp_path / 'run', 0, resume=True, load_from=saved))
-    resumed.train()
-    assert weights(resumed) == weights(straight)
-    assert reads(resumed) == 4 * (8 - 5)

@@ -3,10 +3,17 @@
 from types import SimpleNamespace
 
 import pytest
+from mmaction.evaluation import AccMetric
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.runner import Runner
 
-from projects.msta.engine.label_check import check_class_folders, check_dataset_labels
+from projects.msta.engine.label_check import (
+    check_class_folders,
+    check_dataset_labels,
+    check_multi_class,
+)
+from projects.msta.evaluation.metric import MSTAMetric
+from projects.msta.evaluation.multi_label import MultiLabelMetric
 from projects.msta.labels import LabelError
 from tests.engine.toy_run import Points, make_config
 
@@ -56,6 +63,35 @@ def test_several_labels_a_video_are_each_checked():
         check_dataset_labels(Multi(), ['a', 'b'])
 
 
+@pytest.mark.parametrize(
+    ('several', 'head', 'metric', 'words'),
+    [
+        (True, False, None, r'multi_class=True, but the model cls_head\.multi_class=False'),
+        (False, True, None, r'multi_class=False, but the model cls_head\.multi_class=True'),
+        (True, True, MSTAMetric(), r"MSTAMetric measures one label.*type='MultiLabelMetric'"),
+        (True, True, AccMetric(), r"AccMetric measures one label.*type='MultiLabelMetric'"),
+        (False, False, MultiLabelMetric(), r"several label.*type='MSTAMetric'"),
+    ],
+)
+def test_one_label_and_several_are_not_mixed(several, head, metric, words):
+    dataset, labels = Points(2, 'list.txt'), ['a', 'b']
+    dataset.multi_class, dataset.num_classes = several, 2
+    model = SimpleNamespace(cls_head=SimpleNamespace(multi_class=head), labels=labels)
+    metrics = [] if metric is None else [metric]
+    with pytest.raises(LabelError, match=words):
+        check_multi_class(dataset, metrics, model)
+
+
+def test_mean_average_precision_of_mmaction2_is_taken():
+    dataset = Points(2, 'list.txt')
+    dataset.multi_class, dataset.num_classes = True, 2
+    model = SimpleNamespace(cls_head=SimpleNamespace(multi_class=True), labels=['a', 'b'])
+    check_multi_class(dataset, [AccMetric('mean_average_precision')], model)
+    model.labels = ['a']
+    with pytest.raises(LabelError, match='num_classes=2, but the model 1 labels'):
+        check_multi_class(dataset, [], model)
+
+
 def test_a_model_without_a_class_list_is_left_alone(tmp_path):
     runner = Runner.from_cfg(make_config(tmp_path, epochs=1))
     del runner.model.labels
@@ -84,6 +120,9 @@ def test_a_class_list_in_another_order_than_the_folders_is_refused():
     (warning,) = check_class_folders(Clips(paths, [0, 1, 1]), ['push', 'pull'])
     assert 'clips.txt: 1 of 3 videos' in warning and 'push/b.mp4' in warning
     assert check_class_folders(Clips(['x/1.mp4'], [0]), ['push', 'pull']) == []
+    # As the Shapes world has them: the folder leaves out the article.
+    with pytest.raises(LabelError, match='2 of 2 videos'):
+        check_class_folders(Clips(['ring_left/1.mp4'] * 2, [1, 1]), ['a ring left', 'a bar left'])
 
 
 def test_a_single_class_and_a_loss_without_descriptions_are_said(tmp_path, capsys):

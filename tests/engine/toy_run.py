@@ -1,14 +1,9 @@
-"""A two-class problem of noisy points on MMEngine's real Runner, small enough for every test.
-
-Run as a script, with WORK_DIR WORKERS KILL, it trains until it kills itself: KILL is 'train:3' or
-'val:3', the part of the loop and the epoch.
-"""
+"""A two-class problem of noisy points on MMEngine's real Runner, small enough for every test."""
 
 import itertools
 import os
 import random
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +15,6 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmengine.runner import Runner
-
-if __name__ == '__main__':
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from projects.msta import compat
 
@@ -88,6 +80,8 @@ class HitRate(BaseMetric):
 
 @HOOKS.register_module(force=True)
 class Killer(Hook):
+    """Kills this process in a part of the loop and an epoch: 'train:3' or 'val:3'."""
+
     def __init__(self, when: str):
         self.stage, self.epoch = when.split(':')
 
@@ -183,7 +177,3 @@ def record(runner: Runner) -> list[list[tuple[list[float], float]]]:
 
 def weights(runner: Runner) -> dict[str, list]:
     return {key: value.tolist() for key, value in runner.model.state_dict().items()}
-
-
-if __name__ == '__main__':
-    train(Path(sys.argv[1]), workers=int(sys.argv[2]), kill=sys.argv[3])

@@ -15,7 +15,7 @@ from projects.msta.foundation import (
     weights,
 )
 
-from .references import CLIP_MEAN, CLIP_STD, HuggingFace, OpenCLIP, differences
+from .references import CLIP_MEAN, CLIP_STD, OpenCLIP, differences
 
 FEATURES = 2e-5
 # All that a bare state dict of the tiny model with 32 channels a head leaves open.
@@ -78,48 +78,6 @@ def test_a_wrong_fact_changes_the_features(theirs, bare, fact):
 
 
 WRONG = {'activation': 'gelu', 'heads': 2, 'text_heads': 1, 'norm_eps': 1e-5}
-
-# Where each form says a fact: file, path to the key (None: the whole file).
-SAID_IN_HUGGING_FACE = {
-    'tokenizer': ('tokenizer_config.json', 'tokenizer_class'),
-    'mean': ('preprocessor_config.json', None),
-    'std': ('preprocessor_config.json', 'image_std'),
-    'resize': ('preprocessor_config.json', 'size'),
-    'interpolation': ('preprocessor_config.json', 'resample'),
-    **dict.fromkeys(
-        ('activation', 'text_activation', 'heads', 'text_heads', 'norm_eps', 'text_norm_eps',
-         'pooling', 'text_pooling', 'causal', 'frame_attention'),
-        ('config.json', None),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize('fact', OPEN_FACTS)
-def test_hugging_face_without_what_says_a_fact(tmp_path, fact):
-    HuggingFace().save(tmp_path)
-    load_foundation(tmp_path)
-    name, key = SAID_IN_HUGGING_FACE[fact]
-    config = json.loads((tmp_path / name).read_text())
-    config.pop(key, None)
-    (tmp_path / name).unlink() if key is None else (tmp_path / name).write_text(json.dumps(config))
-    with pytest.raises(FoundationError, match=rf'nothing says .*\b{fact}\b'):
-        load_foundation(tmp_path)
-
-
-@pytest.mark.parametrize('fact', OPEN_FACTS)
-def test_open_clip_without_what_says_a_fact(tmp_path, fact):
-    path = OpenCLIP().save(tmp_path)
-    load_foundation(tmp_path)
-    config = tmp_path / 'open_clip_config.json'
-    content = json.loads(config.read_text())
-    key = {'resize': 'resize_mode'}.get(fact, fact)
-    if content['preprocess_cfg'].pop(key, None) is not None:
-        config.write_text(json.dumps(content))
-    else:
-        config.unlink()
-    for place in (tmp_path, path):
-        with pytest.raises(FoundationError, match=rf'nothing says .*\b{fact}\b'):
-            load_foundation(place)
 
 
 def test_a_config_beside_a_file_of_another_name_is_not_its_config(tmp_path):

@@ -1,11 +1,16 @@
 """tools/visualize.py, and that the attention it draws is the model's own."""
 
+from importlib.util import find_spec
+
 import cv2
+import numpy as np
 import pytest
 import torch
 
+from projects.msta.inference import pictures
 from projects.msta.inference.probes import adapter_norms, cls_attention
 from projects.msta.inference.sources import Source
+from tests.figures import covered_texts, is_cut
 
 
 def first_view(inferencer, tiny):
@@ -65,6 +70,26 @@ def test_each_picture_is_drawn(run, tiny, tmp_path, picture):
     assert text == f'{out}\n'
     image = cv2.imread(str(out))
     assert image.shape[0] > 300 and image.std() > 10
+    assert not is_cut(out)
+
+
+def test_names_in_pictures_are_over_nothing_and_not_cut(tmp_path, monkeypatch):
+    names = [f'a ring that orbits square {i} counterclockwise' for i in range(40)]
+    drawn = []
+    save = pictures.save
+    monkeypatch.setattr(pictures, 'save', lambda figure, path: drawn.append(figure))
+    rng = np.random.default_rng(0)
+    # Stars in bundles, as similar names make them.
+    classes = (rng.normal(size=(8, 1, 16)) + 0.05 * rng.normal(size=(8, 5, 16))).reshape(40, 16)
+    if find_spec('sklearn'):
+        answers = rng.integers(0, 40, 60).tolist()
+        pictures.draw_map(rng.normal(size=(60, 16)), answers, classes, names, tmp_path / 'map.png')
+    both = {'before training': np.corrcoef(classes[:10])} | {'after training': np.eye(10)}
+    pictures.draw_similarities(both, names[:10], tmp_path / 'similarity.png')
+    for number, figure in enumerate(drawn):
+        assert not covered_texts(figure)
+        save(figure, tmp_path / f'{number}.png')
+        assert not is_cut(tmp_path / f'{number}.png')
 
 
 def test_mistakes_are_explained(run, tiny, tmp_path):

@@ -106,6 +106,20 @@ def test_adapters_from_before_still_load(adapters, build):
     assert model.labels == LABELS
 
 
+def test_adapters_of_several_labels_know_their_bias_and_threshold(build):
+    several = {'type': 'ConsistencyHead', 'multi_class': True}
+    model = build(cls_head={**several, 'logit_bias': -7.25, 'threshold': 0.3})
+    state = model.state_dict()
+    loaded = build(cls_head=several)
+    loaded.load_state_dict(state)
+    assert (loaded.cls_head.logit_bias, loaded.cls_head.threshold) == (-7.25, 0.3)
+    own = build(cls_head={**several, 'logit_bias': -1.0, 'threshold': 0.6})
+    own.load_state_dict(state)  # what a config says is kept
+    assert (own.cls_head.logit_bias, own.cls_head.threshold) == (-1.0, 0.6)
+    with pytest.warns(UserWarning, match='trained for several labels per video'):
+        build().load_state_dict(state)
+
+
 def packed(**changes):
     text = json.dumps({'labels': ['a'], 'templates': ['{}'], **changes})
     return torch.tensor(list(text.encode()), dtype=torch.uint8)
@@ -120,6 +134,7 @@ def packed(**changes):
         {'labels': [1, 2]},
         {'labels': 7},
         {'logit_scale': 'large'},
+        {'multi_class': True, 'threshold': 'high'},
     ],
 )
 def test_a_file_cannot_ask_for_more_than_it_may(adapters, changes):

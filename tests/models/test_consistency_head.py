@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 
@@ -77,3 +79,61 @@ def test_logits_stay_in_float32_under_autocast():
 def test_bad_settings_are_named(options):
     with pytest.raises(ValueError, match='ConsistencyHead'):
         head(**options)
+
+
+def several(*labels):
+    return [ActionDataSample().set_gt_label(torch.tensor(row)) for row in labels]
+
+
+def test_the_loss_of_several_labels_is_torchs():
+    truth = [[1.0, 1.0], [0.0, 1.0]]
+    made = head(multi_class=True, logit_bias=-7.5, alpha=0.5, targets=('spatial',))
+    spatial = torch.tensor([[1.0, 0.0], [3.0, 4.0]])
+    losses = made.loss((VIDEO, CLASSES, SCALE), several(*truth), targets={'spatial': spatial})
+    logits = torch.tensor([[6.0, 8.0], [0.0, 10.0]]) - 7.5
+    expected = F.binary_cross_entropy_with_logits(logits, torch.tensor(truth))
+    assert losses['loss_cls'].item() == pytest.approx(expected.item(), abs=1e-5)
+    assert losses['loss_consistency'].item() == pytest.approx(0.5 * 0.1, abs=1e-5)  # as ever
+    (one,) = made.loss((VIDEO, CLASSES[:1], SCALE), several([1.0], [0.0])).values()
+    expected = F.binary_cross_entropy_with_logits(logits[:, :1], torch.tensor([[1.0], [0.0]]))
+    assert one.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_the_bias_of_a_first_batch_makes_the_mean_logit_the_log_odds():
+    made = head(multi_class=True)
+    made.loss((VIDEO, CLASSES, SCALE), several([1.0, 0.0], [0.0, 0.0]))
+    mean = made((VIDEO, CLASSES, SCALE)).mean().item()
+    assert mean == pytest.approx(math.log(1.5 / 3.5), abs=1e-5)
+    bias = made.logit_bias
+    made.loss((VIDEO, CLASSES, SCALE), several([1.0, 1.0], [1.0, 1.0]))
+    assert made.logit_bias == bias
+    assert torch.allclose(
+        made.cosines(made((VIDEO, CLASSES, SCALE)), SCALE), torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    )
+
+
+def test_views_are_averaged_after_the_sigmoid():
+    made = head(multi_class=True, logit_bias=-6.0)
+    (found,) = made.predict((VIDEO, CLASSES, SCALE), several([0.0, 0.0]))
+    expected = torch.tensor([[0.0, 2.0], [-6.0, 4.0]]).sigmoid().mean(0)
+    assert torch.allclose(found.pred_score, expected, atol=1e-6)
+
+
+def test_labels_are_shown_from_the_threshold_on():
+    scores = np.array([0.4, 0.9, 0.6])
+    assert head().shown(scores) is None
+    assert head(multi_class=True).shown(scores) is None  # no bias: these are no probabilities
+    made = head(multi_class=True, logit_bias=-6.0)
+    assert made.shown(scores) == [1, 2]
+    made.set_threshold(0.95)
+    assert made.shown(scores) == []
+    for wrong, words in ((made, 'between 0 and 1'), (head(), 'gives a video one label')):
+        with pytest.raises(ValueError, match=words):
+            wrong.set_threshold(1.5)
+
+
+def test_labels_of_the_other_kind_are_named():
+    with pytest.raises(ValueError, match='needs a data set with multi_class=True'):
+        head(multi_class=True).loss((VIDEO, CLASSES, SCALE), samples(0, 1))
+    with pytest.raises(ValueError, match='changes nothing in a softmax'):
+        head(logit_bias=-1.0)

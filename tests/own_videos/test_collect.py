@@ -54,6 +54,18 @@ def test_a_csv_with_groups_and_sides(tmp_path):
     assert [(c.group, c.split) for c in found.clips] == [('x', 'train'), ('y', 'test'), ('x', '')]
 
 
+def test_a_column_of_several_labels(tmp_path):
+    rows = 'path,labels\n1.mp4,run|far away\n2.mp4,run\n3.mp4, walk | far away|walk\n'
+    (tmp_path / 'list.csv').write_text(rows)
+    found = collect(tmp_path / 'list.csv')
+    assert found.multi_label and found.names == ['far away', 'run', 'walk']
+    assert [clip.labels for clip in found.clips] == [(0, 1), (1,), (0, 2)]
+    assert 'may have several classes (column labels; 1.7 on average)' in found.remarks[0]
+    (tmp_path / 'one.csv').write_text('path,labels\n1.mp4,run\n2.mp4,walk\n')
+    one = collect(tmp_path / 'one.csv')
+    assert one.multi_label and 'call the column label' in one.remarks[0]
+
+
 @pytest.mark.parametrize(
     ('path', 'group'),
     [
@@ -94,6 +106,9 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path, files, arguments, words)
         ('a.mp4,jump\n', 'must name the columns: path,label'),
         ('path,label\n', 'no videos in this file'),
         ('path,label\na.mp4,\n', 'line 2: a.mp4 has no label'),
+        ('path,labels\na.mp4,x|\n', 'line 2: a.mp4 has no label'),
+        ('path,label\na.mp4,x|y\n', r"line 2: 'x\|y' in the column label, which has one class"),
+        ('path,label,labels\na.mp4,x,y\n', 'names both labels .* and label'),
         ('path,label,split\na.mp4,x,left\n', "line 2: split 'left' is not train or test"),
     ],
 )

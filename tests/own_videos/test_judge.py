@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from projects.msta.own_videos.judge import paired_gain, rate, right_answers
+from projects.msta.evaluation.multi_label import average_precisions
+from projects.msta.own_videos.judge import (
+    drawn_precisions,
+    mean_precisions,
+    paired_gain,
+    rate,
+    right_answers,
+)
 
 
 @pytest.mark.parametrize(('right', 'count'), [(0, 5), (3, 5), (36, 36), (150, 202)])
@@ -31,3 +38,25 @@ def test_gain_is_resampled_by_recording():
     assert clustered.value == single.value == pytest.approx(100 * after.mean())
     assert clustered.high - clustered.low > 2 * (single.high - single.low)
     assert paired_gain(after, after, groups).value == 0
+
+
+def test_precisions_of_draws_are_those_of_repeated_clips():
+    rng = np.random.default_rng(2)
+    scores, truth = rng.random((30, 4)).round(1), rng.random((30, 4)) < 0.4  # with equal ones
+    scores[3] = np.nan  # a clip that could not be read
+    times = rng.integers(0, 3, (5, 30))
+    found = drawn_precisions(scores, truth, times)
+    for row, counts in zip(found, times, strict=True):
+        repeated = np.repeat(np.arange(30), counts)
+        expected = average_precisions(scores[repeated], truth[repeated])  # by MMAction2
+        assert row == pytest.approx(expected)
+
+
+def test_mean_precision_has_an_interval_over_recordings():
+    truth = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    groups = [f'g{number // 6}' for number in range(60)]
+    noise = np.random.default_rng(3).random((60, 3))
+    before, after, gain = mean_precisions(noise, truth + 0.5 * noise, truth, groups)
+    assert before.low < before.value < before.high < after.low
+    assert after.value == pytest.approx(100)
+    assert gain.value == pytest.approx(after.value - before.value) and gain.low > 0

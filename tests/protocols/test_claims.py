@@ -1,5 +1,7 @@
 """Claims: paired intervals, verdicts, the methods they compare (end to end: test_comparison)."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from projects.msta import compat
 compat.apply()
 
 from projects.msta.commands import run_protocol  # noqa: E402
-from projects.msta.paths import CONFIGS  # noqa: E402
+from projects.msta.paths import CONFIGS, ROOT  # noqa: E402
 from projects.msta.protocols import claims  # noqa: E402
 from projects.msta.protocols.definitions import ProtocolError  # noqa: E402
 from projects.msta.protocols.methods import METHODS, options_of  # noqa: E402
@@ -36,6 +38,12 @@ def test_every_method_of_a_claim_is_one_and_differs_from_msta(config):
     for name in claims.methods_of(claims.CLAIMS):
         if name not in ('msta', 'frozen'):
             assert options_of(known[name], cfg), name
+
+
+def test_the_page_of_rules_names_every_claim():
+    rows = re.findall(r'^\| (`.*?): ', (ROOT / 'docs' / 'claims.md').read_text(), re.M)
+    named = re.findall(r'`([^`]+)`', ' '.join(r for r in rows))
+    assert sorted(named) == sorted(claims.CLAIMS)
 
 
 def test_says_what_it_would_run(world, tmp_path, capsys):

@@ -13,6 +13,7 @@ from projects.msta.datasets.lists.annotations import write_lines
 from projects.msta.datasets.lists.published import PUBLISHED
 from projects.msta.datasets.shapes.contents import Recipe, text_names
 from projects.msta.labels import read_labels
+from projects.msta.paths import CONFIGS
 from projects.msta.protocols.definitions import (
     CLASS_COUNTS,
     DATASETS,
@@ -174,6 +175,13 @@ def test_classes_of_a_data_folder_are_taken(world, changed, tmp_path):
     # Halves come with lists of their own.
     (run,) = planned(world, changed, tmp_path, 'base2novel', *named).runs
     assert len(class_names(run.config)) == 4
+
+
+def test_a_config_is_found_by_its_name(world, tmp_path):
+    (run,) = planned(
+        world, world.folder, tmp_path, 'base2novel', '--config', 'msta_tiny_shapes'
+    ).runs
+    assert run.recipe.file == CONFIGS / 'msta_tiny_shapes.py'
 
 
 def test_number_of_descriptions_is_that_of_the_recipe(world, tmp_path, capsys):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from projects.msta.labels import read_labels
 from projects.msta.protocols import plots
 from projects.msta.protocols.comparison_plot import plot
+from tests.figures import covered_texts, is_cut
 
 
 def result(names: list[str], confusion: np.ndarray) -> dict:
@@ -36,6 +38,16 @@ def test_large_confusions_have_names_and_confused_classes_side_by_side(classes, 
     order = tick_names(axes.yaxis)
     assert len(order) == shown and not axes.texts
     assert order[:2] == ['class 3', 'class 30'] == tick_names(axes.xaxis)[:2]
+
+
+def test_long_names_and_titles_are_not_cut(tmp_path):
+    names = read_labels('ssv2')
+    counts = 3 * np.eye(len(names), dtype=int) + np.eye(len(names), k=1, dtype=int)
+    frozen, trained = result(names, counts), result(names, counts[::-1])
+    figure = plots._gain('a test', [trained], frozen)
+    assert not covered_texts(figure)
+    figure.savefig(tmp_path / 'gain.png')
+    assert not is_cut(tmp_path / 'gain.png')
 
 
 def test_an_order_keeps_every_class_once():

@@ -55,8 +55,8 @@ def asked(tool, function: str, monkeypatch, *arguments: object) -> dict:
     """The keywords that a command line calls a function of ``launch`` with."""
     found: dict = {}
 
-    def function_(*given, **keywords) -> None:
-        found.update(keywords, given=given)
+    def function_(**keywords) -> None:
+        found.update(keywords)
 
     monkeypatch.setattr(launch, function, function_)
     assert tool.main([str(argument) for argument in arguments]) == 0
@@ -68,7 +68,7 @@ def test_arguments_reach_the_config(experiment, tmp_path, monkeypatch):
     arguments += ['--cfg-options', 'train_cfg.max_epochs=9', 'model.cls_head.alpha=0.5']
     arguments += ['--work-dir', tmp_path]
     found = asked(train_tool, 'train', monkeypatch, experiment.fixed, *arguments)
-    (config,) = found.pop('given')
+    config = found.pop('config')
     assert not found.pop('amp') and found.pop('local_rank') == 0
     before = dict(os.environ)
     cfg = launch.make_train_config(config, **found)

@@ -61,6 +61,11 @@ def score_embeddings(
     shards = _shards_with_embeddings(folder)
     inferencer = _same_model(folder, model)
     head, rule = inferencer.model.cls_head, inferencer.rejection
+    if head.multi_class:
+        raise CollectionError(
+            'stored embeddings are compared by a softmax, and this model is for several labels per '
+            'video: recognise the videos anew'
+        )
     settings = {
         'embeddings_of': read_manifest(folder),
         'labels': inferencer.labels,

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..inference.inferencer import MSTAInferencer, by_shape
+from ..inference.inferencer import MSTAInferencer
+from ..inference.loading import by_shape
 from ..models import MSTABackbone
 from .reading import Part
 from .rows import answer_columns, embedding_column, make_schema, make_table
@@ -56,6 +57,7 @@ class Recognizer:
             'logit_scale': head.logit_scale,
             'average_clips': head.average_clips,
             'none_of_these': None if rule is None else asdict(rule),
+            **({'multi_class': True, 'logit_bias': head.logit_bias} if head.multi_class else {}),
             'pipeline': json.loads(json.dumps(self.inferencer.pipeline, default=list)),
             'topk': self.topk,
             'embeddings': self.embeddings,

@@ -21,7 +21,11 @@ def build_parser() -> argparse.ArgumentParser:
         'continues.',
     )
     add = parser.add_argument
-    add('videos', help='a folder with one folder per class, or a CSV (path,label[,group,split])')
+    add(
+        'videos',
+        help='a folder with one folder per class, or a CSV (path,label[,group,split]; labels '
+        'instead of label: a|b, several per video)',
+    )
     add('--out', required=True, type=Path, help='folder to write')
     add(
         '--foundation', help='foundation weights; the tiny model that ships, for a try, if left out'

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 if TYPE_CHECKING:
@@ -19,38 +18,31 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='calibrate.py', description="Find below which cosine the answer is 'none of these'."
     )
-    parser.add_argument(
-        'known', help='videos that show one of the labels: annotation list, folder or glob'
-    )
-    parser.add_argument('--unknown', nargs='+', help='videos that show none: folder, glob, files')
-    parser.add_argument('--data-root', help="folder of the list's paths (the list's own)")
-    parser.add_argument(
+    add = parser.add_argument
+    add('known', help='videos that show one of the labels: annotation list, folder or glob')
+    add('--unknown', nargs='+', help='videos that show none: folder, glob, files')
+    add('--data-root', help="folder of the list's paths (the list's own)")
+    add(
         '--method',
         choices=['threshold', 'margin'],
         default='threshold',
         help='the best cosine, or its lead over the second best',
     )
-    parser.add_argument(
+    add(
         '--keep',
         type=float,
         default=0.95,
         help='share of the known videos that must pass, without --unknown (%(default)s)',
     )
     add_model_arguments(parser)
-    parser.add_argument('--batch-size', type=int, default=8, help='videos at a time')
-    parser.add_argument('--out', required=True, metavar='RULE.json', help='file to write')
-    add_debug(parser)
+    add('--batch-size', type=int, default=8, help='videos at a time')
+    add('--out', required=True, metavar='RULE.json', help='file to write')
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
     """Calibrate, write the rule and say what it does."""
-    from ..inference.results import check_target
+    from ..files import check_target
 
     check_target(args.out)
     known: Any = args.known
@@ -99,3 +91,6 @@ def report(found: Calibration, others: int) -> None:
             'do not use it; try the other --method, other labels or a better model',
             file=sys.stderr,
         )
+
+
+main = make_main(build_parser, run)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_debug, run_tool
+from .common import make_main
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,7 +13,6 @@ def build_parser() -> argparse.ArgumentParser:
         prog='checkpoint.py',
         description='Look into, compare, average and publish trained adapters.',
     )
-    add_debug(parser)
     commands = parser.add_subparsers(dest='command', required=True)
     info = commands.add_parser('info', help='what is in it, for which foundation, its metrics')
     info.add_argument('files', nargs='+', metavar='FILE')
@@ -36,11 +34,6 @@ def build_parser() -> argparse.ArgumentParser:
     push.add_argument('--licence', required=True, help='of the trained weights, e.g. cc-by-4.0')
     push.add_argument('--name', help='title of the card (the file name)')
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,3 +79,6 @@ def print_differences(one: str, two: str) -> int:
         how = found.note if found.relative is None else f'{found.relative:.2%}'
         print(f'{found.name}: {how}')
     return status
+
+
+main = make_main(build_parser, run)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
+
+# Arguments that ``label_collection`` takes under the same name.
+_PASSED_ON = (
+    'column', 'root', 'topk', 'embeddings', 'shard_size', 'batch_size', 'engine', 'readers',
+    'recognizers', 'num_gpus', 'address', 'retry_failed',
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,59 +39,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--window', type=float, metavar='SEC', help='slide a window; a row each')
     parser.add_argument('--stride', type=float, metavar='SEC', help='step (half a window)')
     parser.add_argument('--batch-size', type=int, default=8, help='clips at a time (%(default)s)')
-    parser.add_argument(
-        '--shard-size', type=int, default=2000, metavar='N', help='videos per shard (%(default)s)'
-    )
-    parser.add_argument(
-        '--retry-failed', action='store_true', help='do shards with failed videos again'
-    )
-    engine = parser.add_argument_group('where it runs')
-    engine.add_argument(
-        '--engine', choices=['process', 'ray'], default='process', help='(%(default)s)'
-    )
-    engine.add_argument(
-        '--readers', type=int, metavar='N', help='videos read at a time (2; on Ray: all CPUs)'
-    )
-    engine.add_argument('--address', help='of a Ray cluster, or auto (none: this machine)')
-    engine.add_argument(
-        '--recognizers', type=int, metavar='N', help='Ray actors with a model (as GPUs allow, or 1)'
-    )
-    engine.add_argument(
-        '--num-gpus', type=float, default=0, metavar='N', help='GPUs of each actor (%(default)s)'
-    )
-    again = parser.add_argument_group('without the videos')
-    again.add_argument(
-        '--from-embeddings',
-        metavar='SHARDS',
-        help='a folder made with --embeddings, not a LIST',
-    )
-    again.add_argument(
-        '--sentence', action='append', help='print the clips that look like it; may be repeated'
-    )
-    again.add_argument('--top', type=int, default=20, help='clips per sentence (%(default)s)')
-    add_debug(parser)
+    add = parser.add_argument
+    add('--shard-size', type=int, default=2000, metavar='N', help='videos per shard (%(default)s)')
+    add('--retry-failed', action='store_true', help='do shards with failed videos again')
+    engine = parser.add_argument_group('where it runs').add_argument
+    engine('--engine', choices=['process', 'ray'], default='process', help='(%(default)s)')
+    engine('--readers', type=int, metavar='N', help='videos read at a time (2; on Ray: all CPUs)')
+    engine('--address', help='of a Ray cluster, or auto (none: this machine)')
+    engine('--recognizers', type=int, metavar='N', help='Ray actors with a model (as GPUs allow)')
+    engine('--num-gpus', type=float, default=0, metavar='N', help='GPUs per actor (%(default)s)')
+    again = parser.add_argument_group('without the videos').add_argument
+    again('--from-embeddings', metavar='SHARDS', help='a folder made with --embeddings')
+    again('--sentence', action='append', help='print the clips that look like it; may be repeated')
+    again('--top', type=int, default=20, help='clips per sentence (%(default)s)')
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if (args.videos is None) == (args.from_embeddings is None):
-        parser.error('give either LIST or --from-embeddings SHARDS')
-    if args.sentence and args.from_embeddings is None:
-        parser.error('--sentence looks in --from-embeddings SHARDS')
-    if bool(args.out) == bool(args.sentence):
-        parser.error('give --out FOLDER (and for --sentence, which prints, none)')
-    on_ray = {'--address': args.address, '--recognizers': args.recognizers}
-    on_ray['--num-gpus'] = args.num_gpus or None
-    given = [name for name, value in on_ray.items() if value is not None]
-    if given and args.engine != 'ray':
-        parser.error(f'{", ".join(given)}: for --engine ray alone')
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> int:
     """Label, score or find; 1 if videos failed."""
+    check_arguments(args)
     model = {**model_options(args), 'device': args.device}
     if args.none_of_these is not None:
         model['none_of_these'] = args.none_of_these
@@ -106,21 +77,10 @@ def run(args: argparse.Namespace) -> int:
                     args.videos,
                     args.out,
                     model=model,
-                    column=args.column,
-                    root=args.root,
-                    topk=args.topk,
-                    embeddings=args.embeddings,
                     window_sec=args.window,
                     stride_sec=args.stride,
-                    shard_size=args.shard_size,
-                    batch_size=args.batch_size,
-                    engine=args.engine,
-                    readers=args.readers,
-                    recognizers=args.recognizers,
-                    num_gpus=args.num_gpus,
-                    address=args.address,
-                    retry_failed=args.retry_failed,
                     progress=bar.update,
+                    **{name: getattr(args, name) for name in _PASSED_ON},
                 )
     kind = 'videos' if args.from_embeddings is None else 'rows'
     print(
@@ -128,6 +88,21 @@ def run(args: argparse.Namespace) -> int:
         f'before, {done.errors} failed; {done.seconds:.1f} s'
     )
     return int(done.errors > 0)
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together."""
+    if (args.videos is None) == (args.from_embeddings is None):
+        raise ValueError('give either LIST or --from-embeddings SHARDS')
+    if args.sentence and args.from_embeddings is None:
+        raise ValueError('--sentence looks in --from-embeddings SHARDS')
+    if bool(args.out) == bool(args.sentence):
+        raise ValueError('give --out FOLDER (and for --sentence, which prints, none)')
+    on_ray = {'--address': args.address, '--recognizers': args.recognizers}
+    on_ray['--num-gpus'] = args.num_gpus or None
+    given = [name for name, value in on_ray.items() if value is not None]
+    if given and args.engine != 'ray':
+        raise ValueError(f'{", ".join(given)}: for --engine ray alone')
 
 
 def find(folder: str, sentences: list[str], model: dict, top: int) -> int:
@@ -146,3 +121,6 @@ def find(folder: str, sentences: list[str], model: dict, top: int) -> int:
         rows.append((m.sentence, f'{m.cosine:.3f}', printable(m.path), *times))
     sys.stdout.write(align(rows, right=(1, 3, 4)))
     return 0
+
+
+main = make_main(build_parser, run)

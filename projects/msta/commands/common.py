@@ -9,10 +9,11 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..paths import ROOT
+from ..paths import PACKAGE, ROOT
 from ..training.ranks import say
 
 
@@ -52,11 +53,33 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_debug(parser: argparse.ArgumentParser) -> None:
-    """Add ``--debug``, for the second argument of :func:`run_tool`."""
+def add_debug(parser: argparse.ArgumentParser, default: Any = False) -> None:
+    """Add ``--debug``; a subcommand's parser takes ``argparse.SUPPRESS`` as default."""
     parser.add_argument(
-        '--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)'
+        '--debug',
+        action='store_true',
+        default=default,
+        help='show where an error came from (or: MSTA_DEBUG=1)',
     )
+
+
+def make_main(
+    build_parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], Any]
+) -> Callable[[Sequence[str] | None], int]:
+    """Return the ``main`` of a tool: parse, run the action, give the exit status.
+
+    The action is called without ``debug``, so that a command whose arguments have the names of a
+    function's keywords can hand on ``vars(args)``.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        parser = build_parser()
+        add_debug(parser)
+        args = parser.parse_args(argv)
+        debug = vars(args).pop('debug')
+        return run_tool(lambda: run(args), debug)
+
+    return main
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +101,6 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help='set by launchers'
     )
-    add_debug(parser)
 
 
 def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
@@ -92,6 +114,7 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     debug = debug or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
     quiet_imports()
     print_any_name()
+    warnings.formatwarning = _SOURCE_AND_TEXT if debug else one_line
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -108,6 +131,22 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
         say(traceback.format_exc() if message is None else f'error: {message}', lost)
         return 1 if message is None else 2
     return status
+
+
+_SOURCE_AND_TEXT = warnings.formatwarning
+
+
+def one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Show a warning of this project as what it says, without the line of code that gave it."""
+    if category.__module__.startswith('projects.msta') or Path(filename).is_relative_to(PACKAGE):
+        return f'warning: {message}\n'
+    return _SOURCE_AND_TEXT(message, category, filename, lineno, line)
 
 
 def print_any_name() -> None:
@@ -153,12 +192,9 @@ def _missing(error: ModuleNotFoundError) -> str | None:
     name = (error.name or '').partition('.')[0]
     if name in ('', 'projects', 'benchmarks'):
         return None
-    here = sys.prefix == str(ROOT / '.venv')
-    remedy = (
-        'make setup, or pip install -r requirements.txt'
-        if here
-        else ('source .venv/bin/activate (make setup makes it), or pip install -r requirements.txt')
-    )
+    inside = sys.prefix == str(ROOT / '.venv')
+    remedy = 'make setup' if inside else 'source .venv/bin/activate (make setup makes it)'
+    remedy += ', or pip install -r requirements.txt'
     return f'{name} is not installed for {sys.executable}; {remedy}; tools/doctor.py says more'
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..paths import ROOT
-from .common import add_cfg_options, add_debug, run_tool
+from .common import add_cfg_options, make_main
 
 NEXT_STEPS = """what to run next:
   tools/demo.py --seeds 1 2 3                         mean and spread over three draws of shots
@@ -27,14 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'shapes', help='videos')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='results')
     add_cfg_options(parser)
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -49,3 +41,6 @@ def run(args: argparse.Namespace) -> None:
     print('\n' + '\n'.join(report(result)))
     print(f'\nplots: {args.out / "demo_shapes.png"}   numbers: {args.out / "result.json"}')
     print(f'done in {time.perf_counter() - start:.0f} s\n\n{NEXT_STEPS}')
+
+
+main = make_main(build_parser, run)

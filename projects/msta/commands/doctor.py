@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..paths import CONFIGS, ROOT
-from .common import add_debug, run_tool
+from .common import make_main
 
 REQUIREMENTS = ROOT / 'requirements.txt'
 INSTALL = 'pip install -r requirements.txt'
@@ -53,14 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
     )
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Report; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: int(not report(args.configs)), args.debug)
 
 
 def report(configs: Sequence[str | Path] = (), write: Callable[[str], object] = print) -> bool:
@@ -251,3 +244,6 @@ def _weights_of_configs(configs: Sequence[str | Path]) -> dict[Path, list[str]]:
             path = Path(os.path.normpath(ROOT / checkpoint))
             users.setdefault(path, []).append(Path(config).name)
     return users
+
+
+main = make_main(build_parser, lambda args: int(not report(args.configs)))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 
@@ -22,13 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--text-length', type=int, help='tokens per text (the whole context)')
     parser.add_argument('--torch', action='store_true', help='also write PyTorch exports (.pt2)')
     parser.add_argument('--no-onnx', action='store_true', help='write no ONNX files')
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -55,3 +48,6 @@ def run(args: argparse.Namespace) -> None:
     print(f'{args.out}: written; largest difference from the model')
     for parity in found:
         print(f'  {parity.graph:<10}  {parity.largest:.1e} on {parity.inputs} inputs')
+
+
+main = make_main(build_parser, run)

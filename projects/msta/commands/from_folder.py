@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_debug, run_tool
+from .common import make_main
 
 _ABOUT = """Make lists and a class list of your own videos, kept in a folder for each class.
 
@@ -31,14 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--no-split', action='store_true', help='write all videos to all.txt; for a test set'
     )
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Make the lists; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -54,3 +46,6 @@ def run(args: argparse.Namespace) -> None:
     how = {'command': 'from_folder', 'val': args.val, 'seed': args.seed}
     for line in save(args.out, own.lists, {'labels': own.names}, how):
         print(line)
+
+
+main = make_main(build_parser, run)

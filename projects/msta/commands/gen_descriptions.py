@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .common import make_main
 from .gen_descriptions_arguments import build_parser, usage_problem
 
 if TYPE_CHECKING:
@@ -20,34 +20,18 @@ _SHOWN_PROMPTS = 2
 _SHOWN_FAILURES = 20
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the tool; return its exit status."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
+def run(args: argparse.Namespace) -> int:
+    """Do what the arguments ask for; return the exit status."""
     problem = usage_problem(args)
     if problem:
-        parser.error(problem)
-    from ..descriptions import DescriptionError
-    from ..labels import LabelError
-
-    try:
-        if args.check:
-            return check(args)
-        if args.import_published:
-            return import_published(args)
-        if args.export_published and not args.model:
-            return export(args)
-        return generate(args)
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has left; there is no one to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (DescriptionError, LabelError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+        raise ValueError(problem)
+    if args.check:
+        return check(args)
+    if args.import_published:
+        return import_published(args)
+    if args.export_published and not args.model:
+        return export(args)
+    return generate(args)
 
 
 def check(args: argparse.Namespace) -> int:
@@ -160,11 +144,9 @@ def show(args: argparse.Namespace, plan: Plan, standings: dict[str, Standing]) -
         for message in standings[task.key].messages:
             print(f'----- {message["role"]}\n{message["content"]}')
     prompt, completion = estimate_tokens(pending, standings)
-    answered = sum(where.sentences is not None for where in standings.values())
+    done, all_ = _answered(standings), len(plan.tasks)
     cost = _cost(args, prompt, completion)
-    print(
-        f'\n{len(plan.tasks)} classes, {answered} answered before, {len(pending)} requests to make'
-    )
+    print(f'\n{all_} classes, {done} answered before, {len(pending)} requests to make')
     _say_shortened(plan, standings)
     print(
         f'estimated tokens: {prompt} prompt, {completion} completion (answers that fail the '
@@ -220,9 +202,12 @@ def _say_shortened(plan: Plan, standings: dict[str, Standing]) -> None:
         )
 
 
+def _answered(standings: dict[str, Standing]) -> int:
+    return sum(where.sentences is not None for where in standings.values())
+
+
 def _done(plan: Plan, standings: dict[str, Standing]) -> str:
-    done = sum(where.sentences is not None for where in standings.values())
-    return f'{done} of {len(plan.tasks)} classes have their descriptions'
+    return f'{_answered(standings)} of {len(plan.tasks)} classes have their descriptions'
 
 
 def _cost(args: argparse.Namespace, prompt_tokens: int, completion_tokens: int) -> str:
@@ -253,8 +238,8 @@ def _progress(
 
     # Without a terminal a line every half minute keeps logs readable.
     often = 0.2 if sys.stderr.isatty() else 30
-    with tqdm(total=total, initial=before, unit='class', file=sys.stderr, mininterval=often,
-              dynamic_ncols=True) as bar:  # fmt: skip
+    options = {'file': sys.stderr, 'mininterval': often, 'dynamic_ncols': True}
+    with tqdm(total=total, initial=before, unit='class', **options) as bar:
 
         def progress(done: int, counts: Any) -> None:
             cost = _cost(args, counts.prompt_tokens, counts.completion_tokens)
@@ -277,3 +262,6 @@ def _alone(out: Path) -> Iterator[None]:
             yield
     except LockedError as error:
         raise DescriptionError(f'{error}: wait for it, or give another --out') from None
+
+
+main = make_main(build_parser, run)

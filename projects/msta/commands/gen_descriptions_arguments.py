@@ -31,80 +31,64 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole, positive = _whole, _positive
     add = parser.add_argument
-    add(
-        '--labels',
-        help='label file (one name per line, or id,name CSV), or the name of a '
-        'shipped list such as kinetics400',
-    )
+    add('--labels', help='file of class names, or the name of a shipped list such as kinetics400')
     add('--out', type=Path, help='description file to write (JSON)')
-    add(
-        '--cache',
-        type=Path,
-        help='file that keeps every answer (default: the name of --out, ending in .cache.sqlite)',
-    )
+    add('--cache', type=Path, help='file that keeps every answer (OUT with .cache.sqlite)')
+
     add = parser.add_argument_group('what to ask for').add_argument
+    number = _integer(1, 32)
     add(
-        '--num',
-        type=whole(1, 32),
-        default=2,
-        metavar='N',
-        help='spatial and temporal descriptions per class, each (default: 2)',
+        '--num', type=number, default=2, metavar='N', help='texts of a kind per class (%(default)s)'
     )
     add(
         '--subject',
         default='human_actions',
         metavar='NAME',
-        help='what the classes are: '
-        'human_actions, machines, animals, camera_motion, or a JSON file with the words of the '
-        'prompt (default: human_actions)',
+        help='what the classes are: human_actions, machines, animals, camera_motion, or a JSON '
+        'file with the words of the prompt (%(default)s)',
     )
     add(
         '--style',
         choices=('published', 'short', 'free'),
         default='published',
         help="sentence form: the authors', one for long class names and short contexts, or free "
-        'sentences (default: published; a name too long for it gets the short one)',
+        'sentences (%(default)s; a name too long for it gets the short one)',
     )
     add(
         '--context',
-        type=whole(8, 1000),
+        type=_integer(8, 1000),
         default=32,
         metavar='TOKENS',
-        help="the text model's context in CLIP's tokens: 77 for CLIP, 32 for ViCLIP (default: 32, "
+        help="the text model's context in CLIP's tokens: 77 for CLIP, 32 for ViCLIP (%(default)s, "
         'which suits both)',
     )
     add(
         '--contrast',
-        type=whole(0, 20),
+        type=_integer(0, 20),
         default=4,
         metavar='K',
-        help='name up to K similar classes in a prompt (default: 4)',
+        help='name up to K similar classes in a prompt (%(default)s)',
     )
+
     add = parser.add_argument_group('whom to ask').add_argument
     add('--model', help='name of the language model at the endpoint')
-    add(
-        '--base-url',
-        metavar='URL',
-        help='endpoint (default: OPENAI_BASE_URL, else https://api.openai.com/v1)',
-    )
+    add('--base-url', metavar='URL', help='endpoint (OPENAI_BASE_URL, else that of OpenAI)')
     add(
         '--key-env',
         default='OPENAI_API_KEY',
         metavar='NAME',
-        help='environment variable with the API key (default: OPENAI_API_KEY)',
+        help='environment variable with the API key (%(default)s)',
     )
     add('--temperature', type=float, help="default: the endpoint's own")
     add('--seed', type=int, help='sampling seed, where the endpoint has one')
     add(
         '--max-tokens',
-        type=whole(16, 1_000_000),
+        type=_integer(16, 1_000_000),
         default=2048,
         metavar='TOKENS',
-        help='limit of '
-        'an answer, reasoning included; doubled for a class whose answer was cut off '
-        '(default: 2048)',
+        help='limit of an answer, reasoning included; doubled for a class whose answer was cut '
+        'off (%(default)s)',
     )
     add(
         '--extra',
@@ -112,39 +96,35 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='JSON',
         help='more fields of the request, e.g. \'{"reasoning_effort": "low"}\'',
     )
+
     add = parser.add_argument_group('how to run').add_argument
     add(
         '--concurrency',
-        type=whole(1, 1000),
+        type=_integer(1, 1000),
         default=16,
         metavar='N',
-        help='requests in flight at once (default: 16)',
+        help='requests in flight at once (%(default)s)',
     )
     add(
         '--attempts',
-        type=whole(1, 50),
+        type=_integer(1, 50),
         default=6,
         metavar='N',
-        help='answers a class may take until one passes the checks (default: 6)',
+        help='answers a class may take until one passes the checks (%(default)s)',
     )
     add(
         '--retries',
-        type=whole(0, 100),
+        type=_integer(0, 100),
         default=10,
         metavar='N',
-        help='repetitions of a request '
-        'that failed: 429, 5xx, time-out, lost connection (default: 10)',
+        help='repetitions of a request that failed: 429, 5xx, time-out, lost connection '
+        '(%(default)s)',
     )
-    add('--first-delay', type=positive, help=argparse.SUPPRESS)
-    add(
-        '--timeout',
-        type=positive,
-        default=120.0,
-        metavar='SEC',
-        help='time a request may take (default: 120)',
-    )
-    add('--price-in', type=positive, metavar='USD', help='per million prompt tokens')
-    add('--price-out', type=positive, metavar='USD', help='per million completion tokens')
+    add('--first-delay', type=_positive, help=argparse.SUPPRESS)
+    seconds = _positive
+    add('--timeout', type=seconds, default=120.0, metavar='SEC', help='of a request (%(default)s)')
+    add('--price-in', type=_positive, metavar='USD', help='per million prompt tokens')
+    add('--price-out', type=_positive, metavar='USD', help='per million completion tokens')
     add(
         '--refresh',
         action='append',
@@ -152,24 +132,17 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='CLASS',
         help="forget a class's answers and ask again (may be repeated)",
     )
-    add(
-        '--refresh-failed',
-        action='store_true',
-        help='the same for every class that used up its attempts',
-    )
+    add('--refresh-failed', action='store_true', help='the same for classes out of attempts')
     add('--allow-partial', action='store_true', help='write the file even though classes failed')
-    add(
-        '--dry-run',
-        action='store_true',
-        help='show the first prompts, request count, tokens and price; ask nothing',
-    )
+    add('--dry-run', action='store_true', help='show prompts, tokens and price; ask nothing')
+
     add = parser.add_argument_group('files instead of questions').add_argument
     add(
         '--check',
         nargs='+',
         metavar='FILE',
-        help='validate a description file, or a published '
-        'pair (spatial, then temporal), and print statistics',
+        help='validate a description file, or a published pair (spatial, then temporal), and '
+        'print statistics',
     )
     add('--all', action='store_true', help='list every finding of --check')
     add(
@@ -184,7 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='DIR',
         help="write the authors' two-file form of --out (with --model: after generating it)",
     )
-    return parser  # fmt: skip
+    return parser
 
 
 def usage_problem(args: argparse.Namespace) -> str | None:
@@ -212,15 +185,11 @@ def usage_problem(args: argparse.Namespace) -> str | None:
     return None
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _integer(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
+        if not text.lstrip('-').isdecimal() or not least <= int(text) <= most:
             raise argparse.ArgumentTypeError(f'{text!r} is not an integer from {least} to {most}')
-        return value
+        return int(text)
 
     return parse
 

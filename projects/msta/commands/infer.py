@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import add_debug, run_tool
+from .common import make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 if TYPE_CHECKING:
     from ..inference.inferencer import MSTAInferencer
-    from ..inference.segments import Cell
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,6 +29,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_model_arguments(parser)
     parser.add_argument('--none-of-these', metavar='RULE.json', help='from tools/calibrate.py')
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        metavar='P',
+        help='several labels per video: show those of at least this probability (what the '
+        'checkpoint says)',
+    )
     parser.add_argument('--topk', type=int, default=5, help='labels per video (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=8, help='videos at a time (%(default)s)')
     parser.add_argument('--out', help='write the results to this .json or .csv file')
@@ -40,17 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
     long.add_argument('--min-segment', type=float, metavar='SEC', help='shortest segment (0)')
     long.add_argument('--video-out', metavar='FILE.mp4', help='copy with the labels drawn in')
     long.add_argument('--plot-out', metavar='FILE.png', help='plot of the labels over time')
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> int:
     """Recognise, print and write; 1 if videos failed."""
+    from tqdm import tqdm
+
     from ..inference import results, segments
     from ..inference.streams import is_live
 
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
             **model_options(args),
             device=args.device,
             none_of_these=args.none_of_these,
+            threshold=args.threshold,
             batch_size=args.batch_size,
         )
     window = 2.0 if args.window is None else args.window
@@ -77,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
         if live:
             return follow(inferencer, args.videos[0], options)
         if all(value is None for value in long):
-            found: list[Any] = []
-            with stdout_is_for_results(), _progress('videos', '', len) as progress:
+            with stdout_is_for_results(), tqdm(desc='videos', disable=None, leave=False) as bar:
+                found = []
                 for result in inferencer.iterate(args.videos, args.topk):
                     found.append(result)
-                    progress(found)
+                    bar.update()
             return output(args.out, found, results)
         options |= dict(min_segment_sec=args.min_segment or 0.0)
         found = analyse_all(inferencer, args.videos, args.video_out, args.plot_out, options)
@@ -96,15 +99,11 @@ def check_outputs(
     live: bool,
 ) -> None:
     """Find out about a file that cannot be written before the work, not after it."""
-    from ..inference.results import check_target
+    from ..files import PICTURES, check_target
 
-    if out is not None and Path(out).suffix.lower() not in ('.json', '.csv'):
-        raise ValueError(f'--out {out}: the file name must end in .json or .csv')
-    if video_out is not None and not video_out.lower().endswith('.mp4'):
-        raise ValueError(f'--video-out {video_out}: the file name must end in .mp4')
-    for path in (out, video_out, plot_out):
+    for path, endings in ((out, ('.json', '.csv')), (video_out, ('.mp4',)), (plot_out, PICTURES)):
         if path is not None:
-            check_target(path)
+            check_target(path, endings)
     if (video_out or plot_out) and (len(videos) > 1 or live):
         raise ValueError('--video-out and --plot-out are for one video file at a time')
     if live and (len(videos) > 1 or out):
@@ -119,6 +118,8 @@ def analyse_all(
     options: dict[str, Any],
 ) -> list[Any]:
     """Timelines of long videos, and the pictures that were asked for."""
+    from tqdm import tqdm
+
     from ..inference.annotate import write_annotated_video, write_timeline_plot
     from ..inference.long_videos import analyse
     from ..inference.segments import Timeline
@@ -130,27 +131,20 @@ def analyse_all(
             timelines.append(Timeline(source.name, error=source.error))
             continue
         title = Path(source.name).name
-        with stdout_is_for_results(), _progress(title, 's of video', _end) as progress:
-            timeline = analyse(inferencer, source.name, progress=progress, **options)
+        bar = tqdm(desc=title, unit='s of video', disable=None, leave=False)
+        with stdout_is_for_results(), bar:
+            timeline = analyse(
+                inferencer,
+                source.name,
+                progress=partial(_move, bar),
+                **options,
+            )
             if timeline.ok and video_out:
                 write_annotated_video(timeline, video_out)
             if timeline.ok and plot_out:
                 write_timeline_plot(timeline, plot_out)
         timelines.append(timeline)
     return timelines
-
-
-def _end(cell: Cell) -> int:
-    return round(cell.end_sec)
-
-
-@contextlib.contextmanager
-def _progress(title: str, unit: str, done: Callable[[Any], int]) -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal; ``done`` says how far it is."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit=unit, disable=None, leave=False) as bar:
-        yield lambda state: bar.update(done(state) - bar.n) and None
 
 
 def follow(inferencer: MSTAInferencer, name: str, options: dict[str, Any]) -> int:
@@ -177,3 +171,10 @@ def output(out: str | None, items: Sequence[Any], form: Any) -> int:
     as_table = out is not None or sys.stdout.isatty()
     sys.stdout.write(form.to_table(items) if as_table else form.to_json(items))
     return int(any(not item.ok for item in items))
+
+
+main = make_main(build_parser, run)
+
+
+def _move(bar: Any, cell: Any) -> None:
+    bar.update(round(cell.end_sec) - bar.n)

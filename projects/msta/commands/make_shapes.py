@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from ..paths import ROOT
-from .common import add_debug, run_tool
+from .common import make_main
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,14 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--test-per-class', type=int, default=16, help='test videos per class')
     parser.add_argument('--workers', type=int, default=2, help='processes that render')
     parser.add_argument('--force', action='store_true', help='render everything again')
-    add_debug(parser)
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Render; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -50,3 +42,6 @@ def run(args: argparse.Namespace) -> None:
         recipe = Recipe(args.seed, args.train_per_class, args.test_per_class)
         rendered = make_shapes(args.out, recipe, args.workers, args.force, progress)
     print(f'{args.out}: {rendered} videos rendered' if rendered else f'{args.out}: up to date')
+
+
+main = make_main(build_parser, run)

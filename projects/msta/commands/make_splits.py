@@ -25,7 +25,9 @@ from ..datasets.lists.splits import (
     unseen_classes,
 )
 from ..labels import read_labels
-from .common import add_debug, run_tool
+from .common import add_debug, make_main
+
+Action = Callable[[argparse.Namespace], None]
 
 _ABOUT = """Make lists of videos from official annotation files, and splits from lists.
 
@@ -41,69 +43,66 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
 
-    def add(name: str, text: str, labels: str | None = None, out: bool = True):
-        command = commands.add_parser(name, help=text, description=text)
-        add_debug(command)
-        if out:
-            command.add_argument('--out', type=Path, required=True, help='folder to write to')
-        command.add_argument(
+    def command(
+        name: str, run: Action, text: str, labels: str | None = None, required: bool = True
+    ) -> Callable[..., object]:
+        """Add a subcommand whose class list is ``labels`` unless given; return its adder."""
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        add_debug(made, argparse.SUPPRESS)
+        add = made.add_argument
+        add('--out', type=Path, required=name != 'published', help='folder to write to')
+        add(
             '--labels',
             default=labels,
-            required=labels is None and name not in ('activitynet', 'published'),
+            required=required and labels is None,
             help=f'class list: a file, or the name of a shipped one (default: {labels})',
         )
-        return command
+        return add
 
-    command = add('kinetics', 'Kinetics-400/600 from train.csv, val.csv, ...', 'kinetics400')
-    command.add_argument('csv', nargs='+', help='official CSV files')
-    command.add_argument(
+    add = command('kinetics', kinetics, 'Kinetics-400/600 from train.csv, ...', 'kinetics400')
+    add('csv', nargs='+', help='official CSV files')
+    add(
         '--layout',
         choices=('split', 'class'),
         default='split',
         help='where videos lie: train/ID.mp4 (split, default) or train/CLASS/ID.mp4 (class)',
     )
     for name, folder in (('ucf101', 'ucfTrainTestlist'), ('hmdb51', 'testTrainMulti_7030_splits')):
-        command = add(name, f'the three official splits from {folder}', name)
-        command.add_argument('annotations', type=Path, help=f'the folder {folder}')
-        command.add_argument('--flat', action='store_true', help='videos without class folders')
-    command = add('ssv2', 'Something-Something v2 from its two JSON files', 'ssv2')
-    command.add_argument('train', help='something-something-v2-train.json')
-    command.add_argument('val', help='something-something-v2-validation.json')
-    command = add('activitynet', 'video-level labels from ActivityNet JSON')
-    command.add_argument('json', help='activity_net.v1-3.min.json')
+        add = command(name, three_splits, f'the three official splits from {folder}', name)
+        add('annotations', type=Path, help=f'the folder {folder}')
+        add('--flat', action='store_true', help='videos without class folders')
+    add = command('ssv2', ssv2, 'Something-Something v2 from its two JSON files', 'ssv2')
+    add('train', help='something-something-v2-train.json')
+    add('val', help='something-something-v2-validation.json')
+    text = 'video-level labels from ActivityNet JSON'
+    add = command('activitynet', activitynet, text, required=False)
+    add('json', help='activity_net.v1-3.min.json')
 
-    command = add('few-shot', 'K videos of each class; fewer shots are a subset of more')
-    command.add_argument('--train', required=True, help='training list')
-    command.add_argument('--shots', type=int, nargs='+', default=[2, 4, 8, 16])
-    command.add_argument('--seeds', type=int, nargs='+', default=[1])
-    command.add_argument('--allow-fewer', action='store_true', help='classes may have fewer videos')
-    command = add('base-novel', 'halve the classes: base (more frequent in training) and novel')
-    command.add_argument('--train', required=True, help='training list')
-    command.add_argument('--test', required=True, help='test list')
-    command.add_argument('--shots', type=int, default=16)
-    command.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
-    command.add_argument('--allow-fewer', action='store_true', help='classes may have fewer videos')
-    command = add('zero-shot', 'test lists of some classes: a random half, or of those not seen')
-    command.add_argument('--test', required=True, help='test list')
-    command.add_argument('--seen', help='class list trained on; its classes are left out')
-    command.add_argument(
-        '--classes', type=int, help='classes per split (default: half, or all new)'
-    )
-    command.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
-    command = add('published', "check ViFi-CLIP's lists, or write them for your folders", out=False)
-    command.add_argument('root', type=Path, help='the folder with datasets_splits/ and labels/')
-    command.add_argument(
-        '--names', nargs='+', help='only these lists, e.g. base2novel/hmdb/base_val'
-    )
-    command.add_argument('--videos', type=Path, help='find the videos below this folder by name')
-    command.add_argument('--out', type=Path, help='and write the lists with those paths here')
+    add = command('few-shot', few_shot_lists, 'K videos per class; fewer are a subset of more')
+    add('--train', required=True, help='training list')
+    add('--shots', type=int, nargs='+', default=[2, 4, 8, 16])
+    add('--seeds', type=int, nargs='+', default=[1])
+    add('--allow-fewer', action='store_true', help='classes may have fewer videos')
+    text = 'halve the classes: base (more frequent in training) and novel'
+    add = command('base-novel', base_novel, text)
+    add('--train', required=True, help='training list')
+    add('--test', required=True, help='test list')
+    add('--shots', type=int, default=16)
+    add('--seeds', type=int, nargs='+', default=[1, 2, 3])
+    add('--allow-fewer', action='store_true', help='classes may have fewer videos')
+    text = 'test lists of some classes: a random half, or of those not seen'
+    add = command('zero-shot', zero_shot, text)
+    add('--test', required=True, help='test list')
+    add('--seen', help='class list trained on; its classes are left out')
+    add('--classes', type=int, help='classes per split (default: half, or all new)')
+    add('--seeds', type=int, nargs='+', default=[1, 2, 3])
+    text = "check ViFi-CLIP's lists, or write them for your folders"
+    add = command('published', published, text, required=False)
+    add('root', type=Path, help='the folder with datasets_splits/ and labels/')
+    add('--names', nargs='+', help='only these lists, e.g. base2novel/hmdb/base_val')
+    add('--videos', type=Path, help='find the videos below this folder by name; needs --out')
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Make lists; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: COMMANDS[args.command](args), args.debug)
 
 
 def _save(
@@ -123,9 +122,8 @@ def kinetics(args: argparse.Namespace) -> None:
     _save(args.out, lists, {}, {'command': 'kinetics', 'layout': args.layout}, args.csv)
 
 
-def _three_splits(
-    args: argparse.Namespace, read: Callable[[Path, Sequence[str], int], dict[str, list[Video]]]
-) -> None:
+def three_splits(args: argparse.Namespace) -> None:
+    read = {'ucf101': read_ucf101, 'hmdb51': read_hmdb51}[args.command]
     labels = read_labels(args.labels)
     lists = {}
     for split in (1, 2, 3):
@@ -134,14 +132,6 @@ def _three_splits(
                 videos = [Video(Path(video.path).name, video.label) for video in videos]
             lists[f'{part}{split}'] = videos
     _save(args.out, lists, {}, {'command': args.command, 'flat': args.flat}, [args.annotations])
-
-
-def ucf101(args: argparse.Namespace) -> None:
-    _three_splits(args, read_ucf101)
-
-
-def hmdb51(args: argparse.Namespace) -> None:
-    _three_splits(args, read_hmdb51)
 
 
 def ssv2(args: argparse.Namespace) -> None:
@@ -240,14 +230,4 @@ def published(args: argparse.Namespace) -> None:
         raise AnnotationError('\n'.join(problems))
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    'kinetics': kinetics,
-    'ucf101': ucf101,
-    'hmdb51': hmdb51,
-    'ssv2': ssv2,
-    'activitynet': activitynet,
-    'few-shot': few_shot_lists,
-    'base-novel': base_novel,
-    'zero-shot': zero_shot,
-    'published': published,
-}
+main = make_main(build_parser, lambda args: args.run(args))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from .common import add_common_arguments, run_tool
+from .common import add_common_arguments, make_main
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +19,9 @@ def build_parser() -> argparse.ArgumentParser:
         help='continue from this checkpoint; without one, from the newest in the work folder',
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
-    parser.add_argument('--no-validate', action='store_true', help='leave out validation')
+    parser.add_argument(
+        '--no-validate', dest='validate', action='store_false', help='leave out validation'
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -35,28 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train; return the exit status."""
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
-
-
 def run(args: argparse.Namespace) -> None:
     """Call :func:`projects.msta.training.launch.train` with the arguments."""
     from ..training.launch import train
 
-    train(
-        args.config,
-        resume=args.resume,
-        amp=args.amp,
-        validate=not args.no_validate,
-        auto_scale_lr=args.auto_scale_lr,
-        seed=args.seed,
-        diff_rank_seed=args.diff_rank_seed,
-        deterministic=args.deterministic,
-        work_dir=args.work_dir,
-        cfg_options=args.cfg_options,
-        skip_list=args.skip_list,
-        launcher=args.launcher,
-        local_rank=args.local_rank,
-    )
+    train(**vars(args))
+
+
+main = make_main(build_parser, run)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from .common import add_debug, run_tool
+from ..files import PICTURES, check_target
+from .common import add_debug, make_main
 from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
 
 
@@ -17,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
         picture = pictures.add_parser(name, help=text, description=text)
         picture.add_argument('--out', required=True, metavar='FILE', help='.png, .svg or .pdf')
         add_model_arguments(picture)
-        add_debug(picture)
+        add_debug(picture, argparse.SUPPRESS)
         return picture
 
     attention = add('attention', 'where the CLS token looks, over the frames')
@@ -30,13 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
-
-
 def run(args: argparse.Namespace) -> None:
     """Draw the picture that was asked for."""
+    check_target(args.out, PICTURES)
     with stdout_is_for_results():
         from ..inference import drawing
 
@@ -50,3 +46,6 @@ def run(args: argparse.Namespace) -> None:
         else:
             drawing.embedding_map(args.out, args.videos, device=args.device, **model)
     print(args.out)
+
+
+main = make_main(build_parser, run)

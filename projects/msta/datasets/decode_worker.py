@@ -6,8 +6,6 @@ the shared block, whose descriptor is the first argument. While a patient reques
 ``{"alive": true}`` go out. It ends when stdin closes.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import json
 import os
@@ -73,6 +71,7 @@ class Worker:
                 'fps': table.fps,
                 'damaged': table.damaged,
                 'total': table.total,
+                'kind': getattr(file, 'kind', ()),
             }
         if request['op'] == 'times':
             self._block.array((len(table),), '<f8')[:] = table.times

@@ -4,8 +4,6 @@ The decoder runs in a process of its own, one for each DataLoader worker (or thr
 killed and replaced when it is late. Pictures come back through shared memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..paths import ROOT
-from .shared_memory import SharedBlock, make_block
+from .shared_memory import SharedBlock
 
 REASONS = {
     'missing': 'file not found',
@@ -78,7 +76,7 @@ class DecodeProcess:
     def __init__(self, first: str = '') -> None:
         """``first`` is Python that the process runs before it reads (for tests)."""
         self.owner = os.getpid()
-        descriptor = make_block()
+        descriptor = os.memfd_create('msta-pictures')
         self._block = SharedBlock(descriptor)
         # -P: what lies in the working directory must not hide modules.
         start = (

@@ -3,8 +3,6 @@
 Its pictures by index are other ones than asked for in several kinds of files (docs/data.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import decord

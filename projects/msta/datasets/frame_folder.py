@@ -1,7 +1,5 @@
 """A folder of images as a video: one file per frame, in the order of their numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import av
@@ -15,7 +13,7 @@ from .tables import FALLBACK_FPS, Table, UnreadableError
 
 
 class FrameFolder:
-    """As :class:`~.video_file.VideoFile`. Images carry no times: 25 a second are assumed."""
+    """As :class:`~.video_file.VideoFile`. Images carry no times: 25 per second are assumed."""
 
     def __init__(self, path: str) -> None:
         self._path, self._names = path, images_in(path)

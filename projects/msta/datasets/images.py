@@ -1,7 +1,5 @@
 """Which images of a folder make up a video, in which order."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

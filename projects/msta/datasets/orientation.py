@@ -1,7 +1,5 @@
 """Pictures as a player shows them: turned and mirrored by the display matrix of their file."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import av

@@ -1,7 +1,5 @@
 """Which pictures a file's packets promise, and where a decode may start: without decoding."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The random state that pipelines draw from: Python's, NumPy's and, on the CPU, PyTorch's."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The one reader of videos, and stand-ins, with what MMAction2's DecordDecode calls of a reader."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -70,6 +68,7 @@ class IsolatedReader:
         )
         header, _ = self._request('open')
         self._num_frames, self._fps = header['num_frames'], header['fps']
+        self.kind: Sequence[str] = header['kind']  # container, codec, pixel format, where known
         self.damaged: int = header['damaged']
         self.damaged_share: float = self.damaged / max(1, header['total'])
         if self.damaged and not whole:  # who asks for all of it looks at the number

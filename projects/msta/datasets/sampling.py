@@ -1,7 +1,5 @@
 """How the code that MSTA descends from samples frames, for comparisons with it."""
 
-from __future__ import annotations
-
 import numpy as np
 from mmaction.datasets.transforms import SampleFrames
 from mmaction.registry import TRANSFORMS
@@ -49,7 +47,5 @@ class SegmentSampleFrames(SampleFrames):
         return results
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(clip_len={self.frames}, num_clips={self.views}, '
-            f'test_mode={self.test_mode})'
-        )
+        name, clips = type(self).__name__, self.views
+        return f'{name}(clip_len={self.frames}, num_clips={clips}, test_mode={self.test_mode})'

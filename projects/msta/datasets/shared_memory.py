@@ -1,10 +1,7 @@
 """A block of memory that two processes see: pictures pass through it without a pipe."""
 
-from __future__ import annotations
-
 import mmap
 import os
-import tempfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,16 +9,12 @@ import numpy as np
 _KEPT_BYTES = 64 << 20
 
 
-def make_block() -> int:
-    """Return a file descriptor of an empty block, to hand to a process that is started."""
-    if hasattr(os, 'memfd_create'):
-        return os.memfd_create('msta-pictures')
-    with tempfile.TemporaryFile() as file:  # no name is left of it
-        return os.dup(file.fileno())
-
-
 class SharedBlock:
-    """One side's view of the block of a file descriptor; it grows as arrays are asked for."""
+    """One side's view of a block; it grows as arrays are asked for.
+
+    Args:
+        descriptor: of a file in memory (``os.memfd_create``), which both processes have open.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

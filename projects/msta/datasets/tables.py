@@ -1,7 +1,5 @@
 """Tables of the pictures in video files, and a memory of them."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +47,7 @@ class Table:
 
     @property
     def fps(self) -> float:
-        """Pictures a second, by their times."""
+        """Pictures per second, by their times."""
         return float((len(self) - 1) / self.times[-1]) if self.times[-1] > 0 else FALLBACK_FPS
 
 

@@ -1,9 +1,6 @@
 """Pipeline steps that MMAction2 lacks, or that break on this stack; it has all others."""
 
-from __future__ import annotations
-
 import random
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +9,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from .decoding import DECODERS
+from .lists.annotations import video_file
 from .readers import BlankReader, IsolatedReader
 
 
@@ -41,10 +39,7 @@ class MSTAVideoInit(BaseTransform):
         if results.get('placeholder', False):
             reader: BlankReader | IsolatedReader = BlankReader()
         else:
-            path = results['filename']
-            # MMAction2 takes names without an extension as .mp4.
-            if not Path(path).suffix and not Path(path).exists():
-                path += '.mp4'
+            path = str(video_file(results['filename']))
             reader = IsolatedReader(path, self.limit_sec, decoder=self.decoder)
         results.update(video_reader=reader, total_frames=len(reader), avg_fps=reader.get_avg_fps())
         return results
@@ -74,7 +69,7 @@ def _check_probability(p: float) -> float:
 
 @TRANSFORMS.register_module()
 class ClipGrayscale(BaseTransform):
-    """Turn a clip gray with probability `p`: one draw a clip, the same for all its frames.
+    """Turn a clip gray with probability `p`: one draw per clip, the same for all its frames.
 
     Frames are (H, W, 3), uint8 RGB, and stay so, with three equal channels (ITU-R 601 luma).
     """

@@ -17,6 +17,7 @@ from mmaction.registry import DATASETS
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
 
+from ..labels import read_labels
 from .decoding import REASONS, VideoDecodeError
 from .lists.annotations import AnnotationError, read_annotations, read_skip_list
 from .random_state import seeded
@@ -61,6 +62,9 @@ class MSTAVideoDataset(VideoDataset):
             1 (one video at least).
         seed: of the choice of replacements.
         delimiter: what stands before the label in a text list, if not white space.
+        kwargs: of ``VideoDataset``. With ``multi_class=True`` a video may have several classes
+            (``path 1 3 7``), and its label is a vector ``(K,)`` of 0 and 1; a replacement shares
+            the first.
     """
 
     def __init__(
@@ -76,7 +80,10 @@ class MSTAVideoDataset(VideoDataset):
         **kwargs: Any,
     ) -> None:
         if kwargs.get('multi_class'):
-            raise ValueError('multi_class=True is not supported: a video has one class here')
+            if labels is not None:
+                kwargs.setdefault('num_classes', len(read_labels(labels)))
+            if kwargs.get('num_classes') is None:
+                raise ValueError('multi_class=True needs labels, or num_classes')
         if max_failed < 0:
             raise ValueError(f'max_failed must be 0 or more, got {max_failed}')
         self.labels, self.skip_list = labels, skip_list
@@ -91,12 +98,16 @@ class MSTAVideoDataset(VideoDataset):
         if not source:
             raise AnnotationError("no videos: give ann_file, or data_prefix=dict(video='folder')")
         videos = read_annotations(
-            source, self.labels, self.delimiter, need_labels=not self.test_mode
+            source,
+            self.labels,
+            self.delimiter,
+            need_labels=self.multi_class or not self.test_mode,
+            multi_class=self.multi_class,
         )
-        if self.num_classes is not None and max(v.label for v in videos) >= self.num_classes:
+        largest = max(max(video.labels) for video in videos)
+        if self.num_classes is not None and largest >= self.num_classes:
             raise AnnotationError(
-                f'{source}: class index {max(v.label for v in videos)}, but num_classes is '
-                f'{self.num_classes}'
+                f'{source}: class index {largest}, but num_classes is {self.num_classes}'
             )
         skipped = read_skip_list(self.skip_list) if self.skip_list else {}
         self._skipped_names = frozenset(skipped)
@@ -111,7 +122,14 @@ class MSTAVideoDataset(VideoDataset):
             )
         if not kept:
             raise AnnotationError(f'{source}: all {len(videos)} videos are in {self.skip_list}')
-        return [dict(filename=str(Path(prefix, v.path)), name=v.path, label=v.label) for v in kept]
+        return [
+            dict(
+                filename=str(Path(prefix, v.path)),
+                name=v.path,
+                label=list(v.labels) if self.multi_class else v.label,
+            )
+            for v in kept
+        ]
 
     def full_init(self) -> None:
         if not self._fully_initialized:
@@ -129,11 +147,12 @@ class MSTAVideoDataset(VideoDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the classes of a sample, for MMEngine's ``ClassBalancedDataset``."""
-        return [self.get_data_info(idx)['label']]
+        label = self.get_data_info(idx)['label']
+        return label.nonzero().flatten().tolist() if self.multi_class else [label]
 
     def _start_account(self) -> None:
         infos = [self.get_data_info(idx) for idx in range(len(self))]
-        self._classes = np.array([info['label'] for info in infos])
+        self._classes = np.array([self.get_cat_ids(idx)[0] for idx in range(len(self))])
         # 0: readable as far as known; else 1 + the reason's place in REASONS.
         self._account = torch.zeros(len(infos), dtype=torch.uint8).share_memory_()
         for idx, info in enumerate(infos):

@@ -3,8 +3,7 @@
 Runs in the decoding process (:mod:`.decode_worker`). Picture i is the i-th of a decode in order.
 """
 
-from __future__ import annotations
-
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .orientation import Turn, turn, turned_by
-from .packets import PacketScan
+from .packets import Key, PacketScan
 from .tables import Table, Tables, UnreadableError, times_of
 
 # Up to here a file is decoded whole when it is first opened, which proves its index; beyond, a
@@ -53,7 +52,7 @@ class VideoFile:
         self._size: tuple[int, int] | None = None
         self._kept: list[av.VideoFrame] = []
         self._open()
-        # The decode that is going on, and the last picture that came of it.
+        # The current decode, and the last picture that came of it.
         self._running: Iterator[tuple[int, av.VideoFrame]] = iter(())
         self._index = -1
         self._frame: av.VideoFrame | None = None
@@ -102,6 +101,10 @@ class VideoFile:
             container.close()
             raise
         self._container, self._stream = container, stream
+        context = stream.codec_context
+        kind = (container.format.name, context.codec.canonical_name, context.pix_fmt or '')
+        # A recording that was never finished does not say how long it is.
+        self.kind: tuple[str, ...] = kind if container.duration else ()
 
     def _reopen(self) -> None:
         self._container.close()
@@ -131,7 +134,7 @@ class VideoFile:
         scan = PacketScan(self._container, self._stream)
         stamps: list[int | None] = []
         size = 0
-        decoder = _Decoder(self._container, self._stream, scan)
+        decoder = _Decoder(self._container.demux(self._stream), scan)
         for frame in decoder:
             stamps.append(frame.pts)
             if size <= KEEP_BYTES:
@@ -174,8 +177,8 @@ class VideoFile:
                 return self._frame
             if self.table.proven and self._by_time:
                 # The same file decodes differently from a key frame: count from the start.
-                self._by_time, self._index = False, -1
-                self._start(0)
+                self._by_time = False
+                self._start(None)
                 continue
             shown = previous or self._frame
             if shown is None:
@@ -184,45 +187,41 @@ class VideoFile:
             return shown
 
     def _seek(self, index: int) -> None:
-        """See to it that the decode going on reaches the picture at ``index``."""
+        """Make the current decode one that reaches the picture at ``index``."""
         going = self._frame is not None and self._index < index
         if not self._by_time:
             if not going:
-                self._start(0)
+                self._start(None)
             return
         keys = self.table.keys
         key = keys[bisect_right(keys, index, key=lambda k: k.place) - 1]
         if not going or key.place > self._index + 1:
-            self._start(key.place)
+            self._start(key)
 
-    def _start(self, first: int) -> None:
+    def _start(self, key: Key | None) -> None:
+        """Begin a decode at a key frame; None: at the start of the file."""
         self._running = iter(())
         self._frame, self._index = None, -1
-        if not self._by_time or first == 0:
+        if key is None or key.place == 0:
             self._reopen()
             self._running = self._numbered(self._container.demux(self._stream))
             return
-        keys = self.table.keys
-        key = keys[bisect_left(keys, first, key=lambda k: k.place)]
         try:
             self._container.seek(key.seek, stream=self._stream)
         except av.error.FFmpegError:
-            self._start(0)
+            self._start(None)
             return
         packets = self._container.demux(self._stream)
         for packet in packets:
             if packet.pts == key.pts and packet.is_keyframe:
-                self._running = self._numbered(packets, packet)
+                self._running = self._numbered(itertools.chain([packet], packets))
                 return
-        self._start(0)
+        self._start(None)
 
-    def _numbered(
-        self, packets: Iterator[av.Packet], first: av.Packet | None = None
-    ) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _numbered(self, packets: Iterator[av.Packet]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Pictures with their indices, by time stamp or by count from the start."""
         by_time, pts = self._by_time, self.table.pts
-        decoder = _Decoder(self._container, self._stream, packets=packets, first=first)
-        for count, frame in enumerate(decoder):
+        for count, frame in enumerate(_Decoder(packets)):
             if not by_time:
                 yield count, frame
             elif pts is not None and frame.pts is not None:
@@ -244,34 +243,28 @@ class _Decoder:
     """Pictures in order. A packet that cannot be decoded is passed over.
 
     ``damaged`` counts packets that the decoder reports an error for (in one thread: by exception or
-    by an entry of that level in its log), and those that build on them:
-    up to the next key frame. ``before`` of them come before the first key frame.
+    by an entry of that level in its log), and those that build on them, up to the next key frame.
+    ``before`` of them come before the first key frame.
+
+    Args:
+        packets: in order of decode.
+        scan: is shown each packet before it is decoded.
     """
 
-    def __init__(
-        self,
-        container: av.container.InputContainer,
-        stream: av.VideoStream,
-        scan: PacketScan | None = None,
-        packets: Iterator[av.Packet] | None = None,
-        first: av.Packet | None = None,
-    ) -> None:
-        self._packets = container.demux(stream) if packets is None else packets
-        self._scan, self._first = scan, first
+    def __init__(self, packets: Iterator[av.Packet], scan: PacketScan | None = None) -> None:
+        self._packets, self._scan = packets, scan
         self.damaged = self.before = 0
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         spoilt = begun = False
-        packet, self._first = self._first, None
         while True:
-            if packet is None:
-                try:
-                    packet = next(self._packets)
-                except StopIteration:
-                    return
-                except av.error.FFmpegError:  # the rest of the file cannot be read
-                    self.damaged += 1
-                    return
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:  # the rest of the file cannot be read
+                self.damaged += 1
+                return
             if packet.size and self._scan is not None:
                 self._scan.add(packet)
             before = av.logging.get_last_error()[0]
@@ -287,4 +280,3 @@ class _Decoder:
             self.damaged += spoilt and packet.size > 0
             self.before += spoilt and packet.size > 0 and not begun
             yield from frames
-            packet = None

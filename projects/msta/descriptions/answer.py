@@ -53,13 +53,12 @@ def parse_answer(text: str) -> Answer:
     Raises:
         AnswerError: no such object, or lists that are missing or hold something else than texts.
     """
-    answer = without_reasoning(text).strip()
-    if text.strip() and not answer:
-        raise AnswerError(['the answer was reasoning alone, with no JSON object after its end'])
-    if not answer:
+    if not text.strip():
         raise AnswerError(['the answer was empty'])
-    text = answer
-    data = _find_object(text)
+    answer = without_reasoning(text).strip()
+    if not answer:
+        raise AnswerError(['the answer was reasoning alone, with no JSON object after its end'])
+    data = _find_object(answer)
     if data is None:
         raise AnswerError(
             ['the answer holds no complete JSON object with "spatial" and "temporal"']
@@ -67,7 +66,8 @@ def parse_answer(text: str) -> Answer:
     try:
         return Answer.model_validate(data)
     except ValidationError as error:
-        reasons = [f'{_place(detail["loc"])}: {detail["msg"]}' for detail in error.errors()[:6]]
+        details = error.errors()[:6]
+        reasons = [f'{_place(*detail["loc"])}: {detail["msg"]}' for detail in details]
         raise AnswerError(reasons) from None
 
 
@@ -116,6 +116,5 @@ def _find_object(text: str) -> Any:
     return found
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    kind, *rest = location
-    return f'{kind}[{rest[0]}]' if rest else str(kind)
+def _place(kind: str | int, *position: str | int) -> str:
+    return f'{kind}[{position[0]}]' if position else str(kind)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from .cache import Cache, Row
 from .credentials import Credentials
-from .dialect import Dialect
 from .endpoint import Counts, Endpoint, GaveUpError, InterruptError, StopRunError
 from .plan import Plan, Standing, Task, standing
 from .prompts import PROMPT_VERSION
@@ -57,9 +56,6 @@ def ask_missing(
     The first SIGINT or SIGTERM lets the requests in flight finish, the second one drops them.
 
     Args:
-        plan: the classes and what to ask.
-        cache: where answers come from and go to.
-        credentials: whom to ask.
         concurrency: the number of requests in flight at once.
         retries: how often the client repeats a request that failed on the way.
         timeout_sec: the time a request may take.
@@ -72,9 +68,7 @@ def ask_missing(
     Raises:
         DescriptionError: the cache cannot be written.
     """
-    remembered = cache.dialect(credentials.endpoint, plan.parameters.model)
-
-    async def run() -> Outcome:
+    try:
         endpoint = Endpoint(
             plan.parameters,
             plan.num,
@@ -82,16 +76,11 @@ def ask_missing(
             concurrency=concurrency,
             retries=retries,
             timeout_sec=timeout_sec,
-            dialect=Dialect.restore(remembered) if remembered else None,
             note=note,
         )
-        async with endpoint:
-            return await _Run(plan, cache, endpoint, progress, note).finish()
-
-    try:
-        return asyncio.run(run())
     except StopRunError as error:  # before anything was asked
         return Outcome(Counts(), error=error)
+    return asyncio.run(_Run(plan, cache, endpoint, progress, note).finish())
 
 
 class _Run:
@@ -111,7 +100,7 @@ class _Run:
 
     async def finish(self) -> Outcome:
         """Ask for everything, with the user's signals heard; return how it ended."""
-        started, before = time.monotonic(), self.endpoint.dialect
+        started = time.monotonic()
         loop = asyncio.get_running_loop()
         work = asyncio.ensure_future(self._ask_all())
         slow = loop.call_later(_SLOW_SEC, self._say_slow)
@@ -124,23 +113,21 @@ class _Run:
             self.note('stopping: the requests in flight are awaited (again: drop them)')
 
         # Python lets only the main thread hear signals.
-        heard = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if heard else ()
-        for number in numbers:
-            loop.add_signal_handler(number, interrupt)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, interrupt)
         try:
             await work
         except asyncio.CancelledError:
             self.outcome.interrupted = True
         finally:
             slow.cancel()
-            for number in numbers:
-                loop.remove_signal_handler(number)
+            await self.endpoint.close()
         self.outcome.seconds = time.monotonic() - started
         if self.endpoint.stopping.is_set() and self.outcome.error is None:
             self.outcome.interrupted = True
-        if self.endpoint.dialect != before:
-            self.note(f'the endpoint does not take {self.endpoint.dialect.describe()}')
+        if refused := self.endpoint.dialect.describe():
+            self.note(f'the endpoint does not take {refused}')
         return self.outcome
 
     def _say_slow(self) -> None:
@@ -157,9 +144,6 @@ class _Run:
         while pending and not self.endpoint.proven and not self.endpoint.stopping.is_set():
             task = pending.pop(0)
             await self._describe(task, standings[task.key])
-        if self.endpoint.proven:
-            model, asked_at = self.plan.parameters.model, self.endpoint.credentials.endpoint
-            self.cache.store_dialect(asked_at, model, self.endpoint.dialect.settings())
         try:
             async with asyncio.TaskGroup() as group:
                 for task in pending:

@@ -1,8 +1,6 @@
 """Every answer ever paid for, in one SQLite file that survives a kill at any moment."""
 
-import json
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,16 +12,13 @@ from .schema import DescriptionError
 
 _VERSION = 1
 _PATIENCE_SEC = 60.0
-_TABLES = """
+_TABLE = """
 CREATE TABLE answers (
     key TEXT NOT NULL, attempt INTEGER NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
     prompt_version TEXT NOT NULL, parameters TEXT NOT NULL, endpoint TEXT NOT NULL,
     content TEXT NOT NULL, finish_reason TEXT, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, seconds REAL NOT NULL, created TEXT NOT NULL,
-    PRIMARY KEY (key, attempt));
-CREATE TABLE dialects (
-    endpoint TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
-    PRIMARY KEY (endpoint, model));
+    PRIMARY KEY (key, attempt))
 """
 
 
@@ -65,7 +60,7 @@ def _remedy(error: Exception) -> str:
 
 
 class Cache:
-    """The answers, and what the endpoints accept.
+    """The answers, by request.
 
     Every method commits before it returns, and may be called from any thread.
 
@@ -76,7 +71,7 @@ class Cache:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._lock = threading.Lock()
-        try:
+        with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite would find out at the first answer, which is paid for by then.
             if self.path.is_file() and not os.access(self.path, os.R_OK | os.W_OK):
@@ -85,31 +80,25 @@ class Cache:
             self._database = sqlite3.connect(
                 self.path, timeout=_PATIENCE_SEC, check_same_thread=False
             )
-            with self._transaction() as database:
-                # The write lock first: of two new processes only one makes the tables.
-                version = database.execute('PRAGMA user_version').fetchone()[0]
-                tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                found = {row[0] for row in tables}
-                if version == 0 and not found:
-                    for statement in filter(str.strip, _TABLES.split(';')):
-                        database.execute(statement)
-                    database.execute(f'PRAGMA user_version = {_VERSION}')
-        except (sqlite3.Error, OSError) as error:
-            raise DescriptionError(
-                f'{self.path} cannot be opened as the cache of answers: {error}; {_remedy(error)}'
-            ) from None
-        self._check_origin(version, found)
+        with self._transaction() as database:
+            # The write lock first: of two new processes only one makes the table.
+            version = database.execute('PRAGMA user_version').fetchone()[0]
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {row[0] for row in found}
+            if version == 0 and not tables:
+                database.execute(_TABLE)
+                database.execute(f'PRAGMA user_version = {_VERSION}')
+        self._check_origin(version, tables)
 
     def _check_origin(self, version: int, tables: set[str]) -> None:
         # Files of earlier versions have more tables, which nothing reads.
-        ours = set(re.findall(r'CREATE TABLE (\w+)', _TABLES))
-        if tables and not tables & ours:
+        if tables and 'answers' not in tables:
             self.close()
             raise DescriptionError(
                 f'{self.path} is the database of another program (it has '
                 f'{", ".join(sorted(tables))}) and is left alone: give another file with --cache'
             )
-        if version not in (0, _VERSION) or (tables and not ours <= tables):
+        if version not in (0, _VERSION):
             self.close()
             raise DescriptionError(
                 f'{self.path} was written by another version of this program (form {version}, '
@@ -126,20 +115,19 @@ class Cache:
         self.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _explained(self) -> Iterator[None]:
         try:
-            with self._lock, self._database:
-                self._database.execute('BEGIN IMMEDIATE')
-                yield self._database
-        except sqlite3.Error as error:
+            yield
+        except (sqlite3.Error, OSError) as error:
             raise DescriptionError(
                 f'{self.path} cannot be used as the cache of answers: {error}; {_remedy(error)}'
             ) from None
-        except (ValueError, TypeError) as error:  # what is in it is not what was written
-            raise DescriptionError(
-                f'{self.path} is damaged: {error}; restore a copy, or give another file with '
-                '--cache'
-            ) from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained(), self._lock, self._database:
+            self._database.execute('BEGIN IMMEDIATE')
+            yield self._database
 
     def store(self, rows: Iterable[Row]) -> None:
         """Add answers; one that is there already stays as it is."""
@@ -165,19 +153,3 @@ class Cache:
         """Drop all answers to these requests."""
         with self._transaction() as database:
             database.executemany('DELETE FROM answers WHERE key = ?', [(key,) for key in keys])
-
-    def dialect(self, endpoint: str, model: str) -> dict[str, object] | None:
-        """Return what was found out about an endpoint, if anything."""
-        with self._transaction() as database:
-            row = database.execute(
-                'SELECT settings FROM dialects WHERE endpoint = ? AND model = ?', (endpoint, model)
-            ).fetchone()
-            return dict(json.loads(row[0])) if row else None
-
-    def store_dialect(self, endpoint: str, model: str, settings: dict[str, object]) -> None:
-        """Remember what was found out about an endpoint."""
-        with self._transaction() as database:
-            database.execute(
-                'INSERT OR REPLACE INTO dialects VALUES (?, ?, ?)',
-                (endpoint, model, json.dumps(settings)),
-            )

@@ -1,6 +1,7 @@
 """What is in a description file: problems that forbid its use, and figures worth a look."""
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from itertools import combinations
 from ..labels import humanize_label
 from ..tokenizer import count_tokens
 from .file import over_context
-from .forms import KINDS, STYLES, Kind
+from .forms import STYLES, Kind
 from .quality import find_debris, similar
 from .schema import Descriptions, find_problems
 
+Row = tuple[str, list[str]]
 _SHOWN = 8
 _PUBLISHED = re.compile(
     r'A video about (.*)\.'
@@ -54,6 +56,7 @@ class Findings:
 
 def examine(descriptions: Descriptions, context: int) -> Findings:
     """Check descriptions and gather their statistics, for a text context of that many tokens."""
+    rows = _rows(descriptions)
     return Findings(
         problems=find_problems(descriptions),
         notes={
@@ -61,18 +64,27 @@ def examine(descriptions: Descriptions, context: int) -> Findings:
                 f'{name!r}: {tokens} tokens: {text}'
                 for name, text, tokens in over_context(descriptions, context)
             ],
-            'sentences that are not descriptions': _debris(descriptions),
-            'near-duplicates within a class': _duplicates_within(descriptions),
-            'sentences that several classes share': _shared(descriptions),
-            'classes whose descriptions mention another class': _mentions(descriptions),
+            'sentences that are not descriptions': [
+                f'{label!r}: {text!r} {problem}'
+                for label, phrases in rows
+                for text in phrases
+                if (problem := find_debris(text))
+            ],
+            'near-duplicates within a class': [
+                f'{label!r}: {first!r} and {second!r}'
+                for label, phrases in rows
+                for first, second in combinations(phrases, 2)
+                if similar(first, second)
+            ],
+            'sentences that several classes share': _shared(rows),
+            'classes whose descriptions mention another class': _mentions(rows),
         },
-        figures=[f'classes: {len(descriptions.names)}']
-        + [line for kind in KINDS for line in _figures(kind, column(descriptions, kind))],
+        figures=[
+            f'classes: {len(descriptions.names)}',
+            *_figures('spatial', descriptions.spatial),
+            *_figures('temporal', descriptions.temporal),
+        ],
     )
-
-
-def column(descriptions: Descriptions, kind: Kind) -> list[list[str]]:
-    return descriptions.spatial if kind == 'spatial' else descriptions.temporal
 
 
 def _figures(kind: Kind, entries: Sequence[list[str]]) -> list[str]:
@@ -81,17 +93,14 @@ def _figures(kind: Kind, entries: Sequence[list[str]]) -> list[str]:
     spread = ', '.join(f'{num} in {times} classes' for num, times in sorted(per_class.items()))
     lines = [f'{kind}: {len(texts)} sentences ({spread})']
     if texts:
-        words = sorted(len(text.split()) for text in texts)
-        tokens = sorted(count_tokens(text) for text in texts)
-        lines += [f'    words  {_range(words)}', f'    tokens {_range(tokens)}']
+        lines.append(f'    words  {_range([len(text.split()) for text in texts])}')
+        lines.append(f'    tokens {_range([count_tokens(text) for text in texts])}')
     return lines
 
 
 def _range(values: Sequence[int]) -> str:
-    """Return the extent of sorted values."""
-    mean = sum(values) / len(values)
-    middle = values[len(values) // 2]
-    return f'min {values[0]}, median {middle}, mean {mean:.1f}, max {values[-1]}'
+    middle, mean = statistics.median_high(values), statistics.mean(values)
+    return f'min {min(values)}, median {middle}, mean {mean:.1f}, max {max(values)}'
 
 
 def phrase(text: str, name: str) -> str:
@@ -108,13 +117,12 @@ def phrase(text: str, name: str) -> str:
     return text
 
 
-def _rows(descriptions: Descriptions) -> list[tuple[str, list[str]]]:
+def _rows(descriptions: Descriptions) -> list[Row]:
     """Return each class with all its phrases."""
+    columns = zip(descriptions.names, descriptions.spatial, descriptions.temporal, strict=True)
     return [
         (label, [phrase(text, _name(label)) for text in [*spatial, *temporal]])
-        for label, spatial, temporal in zip(
-            descriptions.names, descriptions.spatial, descriptions.temporal, strict=True
-        )
+        for label, spatial, temporal in columns
     ]
 
 
@@ -122,45 +130,25 @@ def _name(label: str) -> str:
     return humanize_label(label).lower()
 
 
-def _debris(descriptions: Descriptions) -> list[str]:
-    return [
-        f'{label!r}: {text!r} {problem}'
-        for label, phrases in _rows(descriptions)
-        for text in phrases
-        if (problem := find_debris(text))
-    ]
-
-
-def _duplicates_within(descriptions: Descriptions) -> list[str]:
-    return [
-        f'{label!r}: {first!r} and {second!r}'
-        for label, phrases in _rows(descriptions)
-        for first, second in combinations(phrases, 2)
-        if similar(first, second)
-    ]
-
-
-def _shared(descriptions: Descriptions) -> list[str]:
-    owners: dict[str, list[str]] = {}
-    for label, phrases in _rows(descriptions):
+def _shared(rows: Sequence[Row]) -> list[str]:
+    owners: dict[str, dict[str, None]] = {}
+    for label, phrases in rows:
         for text in phrases:
-            labels = owners.setdefault(text.lower(), [])
-            if label not in labels:
-                labels.append(label)
+            owners.setdefault(text.lower(), {})[label] = None
     return [
-        f'{text!r}: {", ".join(map(repr, labels[:4]))}{" ..." if len(labels) > 4 else ""}'
+        f'{text!r}: {", ".join(map(repr, list(labels)[:4]))}{" ..." if len(labels) > 4 else ""}'
         for text, labels in sorted(owners.items(), key=lambda item: (-len(item[1]), item[0]))
         if len(labels) > 1
     ]
 
 
-def _mentions(descriptions: Descriptions) -> list[str]:
+def _mentions(rows: Sequence[Row]) -> list[str]:
     """Return the phrases that hold another class's full name, of two words or more.
 
     One-word names ("run", "pour") are ordinary words of any description, so they do not count;
     nor do names that are part of the class's own name.
     """
-    names = {label: _name(label) for label in descriptions.names}
+    names = {label: _name(label) for label, _ in rows}
     telling = [name for name in names.values() if len(name.split()) > 1]
     if not telling:
         return []
@@ -169,7 +157,7 @@ def _mentions(descriptions: Descriptions) -> list[str]:
     pattern = re.compile(rf'(?<!\w)(?=({alternatives})(?!\w))')
     return [
         f'{label!r} mentions {other!r}: {text}'
-        for label, phrases in _rows(descriptions)
+        for label, phrases in rows
         for text in phrases
         for other in dict.fromkeys(pattern.findall(text.lower()))
         if other not in names[label]

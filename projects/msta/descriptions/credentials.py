@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from .schema import DescriptionError
@@ -36,9 +36,10 @@ class Credentials:
         """
         url = base_url or os.environ.get('OPENAI_BASE_URL') or DEFAULT_BASE_URL
         if not _is_url(url):
+            shown = url.rpartition('@')[2].partition('?')[0]
             raise DescriptionError(
-                f'--base-url {_shown(url)!r} is not a URL: give for instance '
-                f'http://localhost:8000/v1 (the part before {_PATH})'
+                f'--base-url {shown!r} is not a URL: give for instance http://localhost:8000/v1 '
+                f'(the part before {_PATH})'
             )
         # A key for one endpoint must not reach another in an unprintable header.
         key = os.environ.get(variable, '').strip()
@@ -59,7 +60,9 @@ class Credentials:
     @property
     def endpoint(self) -> str:
         """The URL without user, password, query and fragment."""
-        return _shown(self.base_url)
+        parts = urlsplit(self.base_url)
+        host = parts.netloc.rpartition('@')[2]
+        return urlunsplit((parts.scheme, host, parts.path.rstrip('/'), '', ''))
 
     @property
     def has_path(self) -> bool:
@@ -80,7 +83,7 @@ class Credentials:
         """Return the same credentials for a path below the URL."""
         parts = urlsplit(self.base_url)
         url = urlunsplit(parts._replace(path=parts.path.rstrip('/') + path))
-        return Credentials(url, self.key, self.variable)
+        return replace(self, base_url=url)
 
     def redact(self, text: str) -> str:
         """Return the text with asterisks for the secrets."""
@@ -104,12 +107,3 @@ def _is_url(url: str) -> bool:
         return parts.scheme in ('http', 'https') and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is not a number, a bracket that is not closed
         return False
-
-
-def _shown(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.rpartition('@')[2]
-    host = parts.netloc.rpartition('@')[2]
-    return urlunsplit((parts.scheme, host, parts.path, '', '')).rstrip('/')

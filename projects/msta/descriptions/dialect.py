@@ -1,6 +1,6 @@
 """What an OpenAI-compatible endpoint accepts, found out once from what it refuses."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MODES = ('json_schema', 'json_object', 'text')
@@ -26,12 +26,9 @@ class Parameters:
 
     def identity(self) -> dict[str, Any]:
         """Return what an answer depends on; the token limit only decides whether there is one."""
-        return {
-            'model': self.model,
-            'temperature': self.temperature,
-            'seed': self.seed,
-            'extra': self.extra,
-        }
+        identity = asdict(self)
+        del identity['max_tokens']
+        return identity
 
 
 @dataclass(frozen=True)
@@ -41,26 +38,16 @@ class Dialect:
     Attributes:
         mode: how structured output is asked for, strictest first in ``MODES``.
         limit: the name of the token limit, or None where no name is accepted.
+        system: whether it takes a system message; else its text precedes the user's.
         temperature: whether the endpoint lets one set it.
         seed: likewise.
-        system: whether it takes a system message; else its text precedes the user's.
     """
 
     mode: str = MODES[0]
     limit: str | None = LIMITS[0]
+    system: bool = True
     temperature: bool = True
     seed: bool = True
-    system: bool = True
-
-    @classmethod
-    def restore(cls, settings: dict[str, Any]) -> 'Dialect | None':
-        """Return a remembered dialect; None if it was remembered in another form."""
-        known = {field.name for field in fields(cls)}
-        return cls(**settings) if set(settings) <= known else None
-
-    def settings(self) -> dict[str, Any]:
-        """Return what to remember."""
-        return asdict(self)
 
     def sent(self, identity: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters without those that the endpoint refuses."""
@@ -77,7 +64,7 @@ class Dialect:
         if not self.system:
             refused.append('a system message (its text went before the question)')
         refused += [name for name in ('temperature', 'seed') if not getattr(self, name)]
-        return ', '.join(refused) or 'nothing less than was asked for'
+        return ', '.join(refused)
 
     def body(
         self,
@@ -87,7 +74,7 @@ class Dialect:
         max_tokens: int,
     ) -> dict[str, Any]:
         """Return the body of a chat-completions request."""
-        if not self.system and messages[0]['role'] == 'system':
+        if not self.system:
             first = f'{messages[0]["content"]}\n\n{messages[1]["content"]}'
             messages = [{'role': 'user', 'content': first}, *messages[2:]]
         body: dict[str, Any] = {'model': parameters.model, 'messages': messages}
@@ -113,32 +100,39 @@ class Dialect:
             sent: the body that was refused.
         """
         text = f'{parameter or ""} {message}'.lower()
-        blamed = (parameter or '').split('.')[0]
-        if 'temperature' in sent and 'temperature' in text:
-            return replace(self, temperature=False)
-        if self.limit and self.limit in text:
-            return replace(self, limit=LIMITS[LIMITS.index(self.limit) + 1])
-        if 'seed' in sent and (blamed == 'seed' or "'seed'" in text):
-            return replace(self, seed=False)
-        if self.system and any(hint in text for hint in _SYSTEM_HINTS):
-            return replace(self, system=False)
-        if self.mode != MODES[-1] and any(hint in text for hint in _FORMAT_HINTS):
-            return self._plainer_output()
-        return None
+        pointed_at = {
+            'temperature': 'temperature' in text,
+            'limit': str(self.limit) in text,
+            # "seed" alone is part of many words and names of models.
+            'seed': parameter == 'seed' or "'seed'" in text,
+            'system': any(hint in text for hint in _SYSTEM_HINTS),
+            'mode': any(hint in text for hint in _FORMAT_HINTS),
+        }
+        droppable = self._droppable(sent)
+        found = (name for name, blamed in pointed_at.items() if blamed and name in droppable)
+        return self._without(next(found, None))
 
     def plainer(self, sent: dict[str, Any]) -> 'Dialect | None':
         """Return the dialect with one demand less; None if there is none left to drop."""
-        if self.mode != MODES[-1]:
-            return self._plainer_output()
-        if self.system:
-            return replace(self, system=False)
-        if self.limit:
-            return replace(self, limit=LIMITS[LIMITS.index(self.limit) + 1])
-        if 'temperature' in sent and self.temperature:
-            return replace(self, temperature=False)
-        if 'seed' in sent and self.seed:
-            return replace(self, seed=False)
-        return None
+        return self._without(next(iter(self._droppable(sent)), None))
 
-    def _plainer_output(self) -> 'Dialect':
-        return replace(self, mode=MODES[MODES.index(self.mode) + 1])
+    def _droppable(self, sent: dict[str, Any]) -> list[str]:
+        """Return the demands of a request that can be dropped, the least important first."""
+        there = {
+            'mode': self.mode != MODES[-1],
+            'system': self.system,
+            'limit': self.limit is not None,
+            'temperature': self.temperature and 'temperature' in sent,
+            'seed': self.seed and 'seed' in sent,
+        }
+        return [name for name, is_there in there.items() if is_there]
+
+    def _without(self, demand: str | None) -> 'Dialect | None':
+        if demand is None:
+            return None
+        settings: dict[str, Any] = {demand: False}
+        if demand == 'mode':
+            settings[demand] = MODES[MODES.index(self.mode) + 1]
+        elif demand == 'limit':
+            settings[demand] = LIMITS[LIMITS.index(self.limit) + 1]
+        return replace(self, **settings)

@@ -17,7 +17,7 @@ import openai
 from .credentials import Credentials
 from .dialect import Dialect, Parameters
 from .prompts import answer_schema
-from .reply import Reply, is_bad_model, is_content_refusal, is_without_credit, read_reply, reason
+from .reply import NO_CREDIT, Reply, is_bad_model, is_without_credit, read_reply, reason
 from .schema import DescriptionError
 
 _MAX_BARREN = 3
@@ -43,7 +43,7 @@ class EndpointSettingError(StopRunError):
 
 
 class GaveUpError(Exception):
-    """This request came to nothing; others may still succeed."""
+    """This request failed for good; others may still succeed."""
 
 
 class InterruptError(Exception):
@@ -62,10 +62,10 @@ class Counts:
 
 
 class Endpoint:
-    """Sends requests and learns the endpoint's dialect; a context manager.
+    """Sends requests and learns the endpoint's dialect.
 
     Attributes:
-        proven: whether a request in this dialect has succeeded, now or in an earlier run.
+        proven: whether a request in this dialect has succeeded.
         stopping: set it to end the run: what is in flight is awaited, nothing else is sent.
     """
 
@@ -78,13 +78,12 @@ class Endpoint:
         concurrency: int = 16,
         retries: int = 10,
         timeout_sec: float = 120.0,
-        dialect: Dialect | None = None,
         note: Callable[[str], None] = lambda line: None,
     ):
         self.parameters = parameters
         self.credentials = credentials
-        self.dialect = dialect or Dialect()
-        self.proven = dialect is not None
+        self.dialect = Dialect()
+        self.proven = False
         self.counts = Counts()
         self.stopping = asyncio.Event()
         self._retries = retries
@@ -122,10 +121,7 @@ class Endpoint:
                 'this command (env -u ALL_PROXY ...), or pip install socksio for a socks5:// proxy'
             ) from None
 
-    async def __aenter__(self) -> 'Endpoint':
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         await self._client.close()
 
     async def ask(self, messages: list[dict[str, str]], limit_growth: int = 1) -> Reply:
@@ -149,7 +145,7 @@ class Endpoint:
                 if self._cut_short(error):
                     continue
                 if not self.proven:
-                    # What was dropped in vain is not to blame.
+                    # Dropping demands did not help, so they are not to blame.
                     self.dialect = first
                 await self._refused(error)
             except openai.APIError as error:
@@ -230,7 +226,8 @@ class Endpoint:
         if self.dialect != dialect:
             return True
         adapted = dialect.adapt(reason(error), error.param, body)
-        unexplained = not (is_content_refusal(error) or is_bad_model(error))
+        filtered = 'content' in f'{error.code}'
+        unexplained = not (filtered or is_bad_model(error))
         if adapted is None and unexplained and not self.proven and error.status_code in (400, 422):
             adapted = dialect.plainer(body)
         if adapted is None or (self.proven and error.status_code >= 500):
@@ -248,7 +245,7 @@ class Endpoint:
                 f'{problem}: check --model {self.parameters.model!r} and --base-url '
                 f'{self.credentials.endpoint}{await self._offered_models()}'
             )
-        if status == 402 or (status == 429 and is_without_credit(error.body)):
+        if status == 402 or error.code in NO_CREDIT or error.type in NO_CREDIT:
             raise StopRunError(f'{problem}: the account has no credit left')
         wait = error.response.headers.get('retry-after')
         if wait and _retries_used(error) < self._retries:  # longer than the client waits
@@ -262,7 +259,7 @@ class Endpoint:
         self._barren += 1
         if self._barren >= _MAX_BARREN:
             raise StopRunError(
-                f'{self._barren} requests in a row came to nothing, the last one with: {problem}; '
+                f'{self._barren} requests in a row failed, the last one with: {problem}; '
                 'run the same command again to continue, nothing that was answered is asked again'
             )
         raise GaveUpError(problem)

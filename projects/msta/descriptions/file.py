@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ..files import write_json
 from ..labels import humanize_label, read_labels
+from ..spelling import few
 from ..tokenizer import count_tokens
 from .schema import (
     FORMAT,
@@ -22,7 +23,6 @@ from .schema import (
 )
 
 Source = str | Path | Sequence[str | Path]
-_SHOWN = 5
 _MANY = 10
 _NAMED = re.compile(r'A videos? of (.*?) generally involves the following step: ', re.IGNORECASE)
 _FORMATS = FORMAT.rstrip('0123456789')
@@ -60,7 +60,7 @@ def read_descriptions(
 
 def load_descriptions(source: Source, labels: Sequence[str]) -> Descriptions:
     """Read like ``read_descriptions``, leaving the number and text of the entries unchecked."""
-    names = read_labels([labels] if isinstance(labels, str) else list(labels))
+    names = read_labels(labels)
     if isinstance(source, (str, Path)):
         return _select(load_file(source), names, Path(source))
     if len(source) != 2:
@@ -85,17 +85,18 @@ def load_file(path: str | Path) -> Descriptions:
         DescriptionError: no such file, or not of this form.
     """
     data = load_json(path)
-    if isinstance(data, dict) and data and all(key.isdecimal() for key in data):
+    keys = data if isinstance(data, dict) else {}
+    if keys and all(key.isdecimal() for key in keys):
         raise DescriptionError(
             f'{path} is one half of the published form: give the pair (spatial.json, temporal.json)'
         )
-    form = data.get('format') if isinstance(data, dict) else None
-    if isinstance(form, str) and form.startswith(_FORMATS) and form != FORMAT:
+    form = keys.get('format')
+    if form != FORMAT and f'{form}'.startswith(_FORMATS):
         raise DescriptionError(
             f'{path} was written by another version of this program (form {form}, here {FORMAT}): '
             'read it with that one, or generate it again with tools/gen_descriptions.py'
         )
-    if not isinstance(data, dict) or form != FORMAT:
+    if form != FORMAT:
         raise DescriptionError(f'{path} is not a description file: its "format" is not {FORMAT!r}')
     try:
         return DescriptionFile.model_validate(data).unpack()
@@ -116,23 +117,19 @@ def load_published(path: str | Path, names: Sequence[str]) -> list[list[str]]:
     data = load_json(path)
     if not isinstance(data, dict):
         raise DescriptionError(f'{path}: an object of class indices is needed, not a list')
-    wanted = {str(index) for index in range(len(names))}
-    missing = [f'{index} {name!r}' for index, name in enumerate(names) if str(index) not in data]
-    surplus = sorted(set(data) - wanted)
-    if missing or surplus:
+    by_key = {str(index): name for index, name in enumerate(names)}
+    wrong = [f'class {key} {by_key[key]!r} is missing' for key in by_key if key not in data]
+    wrong += [f'index {key!r} is not one of the classes' for key in sorted(data.keys() - by_key)]
+    if wrong:
         raise DescriptionError(
-            f'{path} has {len(data)} classes, the label list {len(names)}: '
-            + _join(
-                [f'class {entry} is missing' for entry in missing]
-                + [f'index {key!r} is not one of the classes' for key in surplus]
-            )
-            + '; use the label list the file was made for'
+            f'{path} has {len(data)} classes, the label list {len(names)}: {_join(wrong)}; use the '
+            'label list the file was made for'
         )
-    for index, name in enumerate(names):
-        entries = data[str(index)]
+    for key, name in by_key.items():
+        entries = data[key]
         if not isinstance(entries, list) or not all(isinstance(text, str) for text in entries):
-            raise DescriptionError(f'{path}: class {index} {name!r} is not a list of texts')
-    return [data[str(index)] for index in range(len(names))]
+            raise DescriptionError(f'{path}: class {key} {name!r} is not a list of texts')
+    return [data[key] for key in by_key]
 
 
 def write_descriptions(path: str | Path, descriptions: Descriptions) -> None:
@@ -192,11 +189,11 @@ def over_context(
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f'key {twice!r} appears twice')
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f'key {key!r} appears twice')
+        result[key] = value
     return result
 
 
@@ -222,9 +219,9 @@ def warn_over_context(
 def _select(found: Descriptions, names: list[str], path: Path) -> Descriptions:
     """Return the named classes, matched exactly, else regardless of case and CamelCase."""
     exact = {name: index for index, name in enumerate(found.names)}
-    if len(exact) < len(found.names):
-        twice = next(name for i, name in enumerate(found.names) if exact[name] != i)
-        raise DescriptionError(f'{path}: class {twice!r} appears twice')
+    for index, name in enumerate(found.names):
+        if exact[name] != index:
+            raise DescriptionError(f'{path}: class {name!r} appears twice')
     loose = {_folded(name): index for name, index in exact.items()}
     if len(loose) < len(exact):
         loose = {}
@@ -282,5 +279,4 @@ def _looks_temporal(column: list[list[str]]) -> bool:
 
 
 def _join(lines: Sequence[str]) -> str:
-    rest = f' and {len(lines) - _SHOWN} more' if len(lines) > _SHOWN else ''
-    return '; '.join(lines[:_SHOWN]) + rest
+    return few(lines, separator='; ')

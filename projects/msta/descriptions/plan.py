@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .. import __version__
-from ..spelling import similar
+from ..spelling import did_you_mean, few
 from ..tokenizer import count_tokens
 from .answer import AnswerError
 from .cache import Cache, Row
@@ -109,15 +109,13 @@ class Plan:
         keys = {task.label: task.key for task in self.tasks}
         for label in labels:
             if label not in keys:
-                near = ' or '.join(map(repr, similar(label, keys)))
-                hint = f': did you mean {near}?' if near else ''
+                hint = did_you_mean(label, keys)
                 raise DescriptionError(f'--refresh {label!r} is not one of the classes{hint}')
         forgotten = [keys[label] for label in labels]
         if failed:
-            standings = self.standings(cache)
             forgotten += [
                 key
-                for key, where in standings.items()
+                for key, where in self.standings(cache).items()
                 if where.sentences is None and where.attempt >= self.attempts
             ]
         cache.forget(forgotten)
@@ -169,21 +167,18 @@ def make_plan(
 
 def _with_room(demands: Sequence[Demand]) -> list[Demand]:
     """Return the demands, in the short form where the published one leaves no room."""
-    chosen, cramped = [], []
-    for demand in demands:
-        shorter = demand.shorter()
-        fitting = shorter if shorter and not demand.has_room else demand
-        chosen.append(fitting)
-        if not fitting.has_room:
-            left = min(fitting.phrase_budget(kind) for kind in KINDS)
-            cramped.append(f'{demand.label!r} ({left} left)')
+    chosen = [demand if demand.has_room else demand.shorter() or demand for demand in demands]
+    cramped = [
+        f'{demand.label!r} ({min(map(demand.phrase_budget, KINDS))} left)'
+        for demand in chosen
+        if not demand.has_room
+    ]
     if cramped:
         first = demands[0]
         raise DescriptionError(
             f'with --style {first.style} and --context {first.context}, {len(cramped)} classes '
             f'leave no room for a description ({MIN_PHRASE_TOKENS} tokens at least): '
-            f'{", ".join(cramped[:5])}{" ..." if len(cramped) > 5 else ""}; use --style free, or '
-            'shorter class names'
+            f'{few(cramped)}; use --style free, or shorter class names'
         )
     return chosen
 

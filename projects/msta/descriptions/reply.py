@@ -8,7 +8,9 @@ import openai
 
 from .credentials import Credentials
 
-_NO_CREDIT = ('insufficient_quota', 'billing_hard_limit_reached', 'insufficient_balance')
+NO_CREDIT = ('insufficient_quota', 'billing_hard_limit_reached', 'insufficient_balance')
+
+_TEXT_TYPES = ('text', 'output_text')
 
 
 @dataclass(frozen=True)
@@ -48,24 +50,12 @@ def read_reply(body: Any, credentials: Credentials, seconds: float = 0.0) -> Rep
 
 
 def _text(content: Any) -> str:
-    """Return the text of a message: one string, or the text parts of a list (Mistral, Gemini).
-
-    Raises:
-        ValueError: a content of another kind.
-    """
-    if content is None or isinstance(content, str):
-        return content or ''
+    """Return the text of a message: one string, or the text parts of a list (Mistral, Gemini)."""
     if not isinstance(content, list):
-        raise ValueError('its content is not text')
-    parts = (part if isinstance(part, str) else _part(part) for part in content)
-    return ''.join(parts)
-
-
-def _part(part: dict[str, Any]) -> str:
+        return content or ''
     # Parts of other types hold the reasoning ("thinking") or references.
-    return (
-        str(part.get('text') or '') if part.get('type', 'text') in ('text', 'output_text') else ''
-    )
+    texts = [part['text'] for part in content if part.get('type', 'text') in _TEXT_TYPES]
+    return ''.join(texts)
 
 
 def _misfiled(reasoning: str) -> str:
@@ -90,20 +80,14 @@ def reason(error: openai.APIStatusError) -> str:
     return ' '.join(text.split())
 
 
-def is_without_credit(body: Any) -> bool:
-    """Return whether an error's body, or its text, says that the account has no credit left."""
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return False
-        body = body.get('error', body) if isinstance(body, dict) else None
-    return isinstance(body, dict) and (body.get('code') or body.get('type')) in _NO_CREDIT
-
-
-def is_content_refusal(error: openai.APIStatusError) -> bool:
-    """Return whether a content filter refused the prompt."""
-    return 'content' in f'{error.code}'
+def is_without_credit(text: str) -> bool:
+    """Return whether an error's body says that the account has no credit left."""
+    try:
+        body = json.loads(text)
+        error = body.get('error', body)
+        return error.get('code') in NO_CREDIT or error.get('type') in NO_CREDIT
+    except (ValueError, AttributeError):  # a page of a gateway, or another form
+        return False
 
 
 def is_bad_model(error: openai.APIStatusError) -> bool:

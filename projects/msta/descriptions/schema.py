@@ -1,7 +1,6 @@
 """What a description file holds, and what makes one unusable."""
 
-from collections import Counter
-from collections.abc import Sequence
+import statistics
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
@@ -90,27 +89,22 @@ def find_problems(descriptions: Descriptions) -> list[str]:
     Every class needs the same number of entries of a kind, as their mean stands for the class,
     and no entry may be empty.
     """
-    return [
-        *_column_problems('spatial', descriptions.names, descriptions.spatial),
-        *_column_problems('temporal', descriptions.names, descriptions.temporal),
-    ]
-
-
-def _column_problems(kind: str, names: Sequence[str], column: Sequence[list[str]]) -> list[str]:
-    counts = Counter(len(entries) for entries in column)
-    usual = counts.most_common(1)[0][0] if counts else 0
     problems = []
-    for index, (name, entries) in enumerate(zip(names, column, strict=True)):
-        where = f'class {index} {name!r}'
-        if not entries:
-            problems.append(f'{where} has no {kind} descriptions')
-        elif len(entries) != usual:
-            problems.append(
-                f'{where} has {len(entries)} {kind} descriptions, {usual} are usual in this file'
-            )
-        problems.extend(
-            f'{where}: {kind} description {number} is empty'
-            for number, entry in enumerate(entries, 1)
-            if not entry.strip()
-        )
+    for kind in ('spatial', 'temporal'):
+        column = getattr(descriptions, kind)
+        usual = statistics.mode(map(len, column)) if column else 0
+        for index, (name, entries) in enumerate(zip(descriptions.names, column, strict=True)):
+            where = f'class {index} {name!r}'
+            if not entries:
+                problems.append(f'{where} has no {kind} descriptions')
+            elif len(entries) != usual:
+                problems.append(
+                    f'{where} has {len(entries)} {kind} descriptions, {usual} are usual in this '
+                    'file'
+                )
+            problems += [
+                f'{where}: {kind} description {number} is empty'
+                for number, entry in enumerate(entries, 1)
+                if not entry.strip()
+            ]
     return problems

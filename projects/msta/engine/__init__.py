@@ -15,7 +15,7 @@ from .progress import ProgressHook  # noqa: E402
 from .runner import MSTARunner  # noqa: E402
 from .schedulers import LaggedWarmupUnshiftedCosineLR, WarmupUnshiftedCosineLR  # noqa: E402
 from .seeding import EpochSeedHook  # noqa: E402
-from .wrappers import IndependentCopies  # noqa: E402
+from .wrapped import IndependentCopies  # noqa: E402
 
 __all__ = [
     'AtomicCheckpointHook',

@@ -1,8 +1,5 @@
 """Training samples that are seeded one by one, in batches that can begin anywhere in an epoch."""
 
-from __future__ import annotations
-
-import itertools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import InfiniteSampler
-from mmengine.dist import get_dist_info
-from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
 from ..datasets.random_state import seed_pipelines, seeded
@@ -74,8 +68,8 @@ class SeededSamples(Dataset):
 class SeededBatches(Sampler):
     """A batch sampler's batches from the one numbered ``start`` on, as :class:`Sample` s.
 
-    Those before it are passed over without being read. ``epoch`` is to be set before an epoch's
-    first batch is asked for.
+    Those before it are skipped without being read. Set ``epoch`` before an epoch's first batch is
+    asked for.
 
     Args:
         batches: the batch sampler; its order must follow from seed and epoch alone.
@@ -94,53 +88,37 @@ class SeededBatches(Sampler):
         return getattr(self.batches, name)
 
     @property
-    def endless(self) -> bool:
-        """Whether there is one epoch without end, in which the data set comes again and again."""
-        return isinstance(getattr(self.batches, 'sampler', None), InfiniteSampler)
-
-    @property
     def length(self) -> int:
         """Batches in a whole epoch."""
         return len(self.batches)
 
     def __len__(self) -> int:
-        return self.length - (0 if self.endless else self.start)
+        return self.length - self.start
 
     def begin_at(self, start: int, expected: int | None = None) -> None:
-        """Begin after ``start`` batches, if those add up to :meth:`order` ``expected``."""
+        """Begin after ``start`` batches, whose :meth:`order` must be ``expected`` if given."""
         self.start, self.expected = start, expected
 
     def order(self, count: int) -> int:
-        """Return a number that stands for the indices in the epoch's first ``count`` batches."""
+        """Return a checksum of the indices in the epoch's first ``count`` batches."""
         return self._orders[count - 1] if count else 0
 
     def __iter__(self) -> Iterator[list[Sample]]:
-        if self.endless:  # it goes on where it stopped, and cannot be told to begin
-            old = self.batches.sampler
-            self.batches.sampler = type(old)(old.dataset, old.shuffle, old.seed)
-        rank, world = get_dist_info()
-        epoch, start, seen, order = self.epoch, self.start, 0, 0
+        epoch, start, order = self.epoch, self.start, 0
         self._orders = orders = []
-        for number, indices in enumerate(self.batches):
-            order = zlib.crc32(repr([int(index) for index in indices]).encode(), order)
+        for number, batch in enumerate(self.batches):
+            indices = [int(index) for index in batch]
+            order = zlib.crc32(repr(indices).encode(), order)
             orders.append(order)
             if number + 1 == start and self.expected not in (None, order):
                 raise ResumeError(
                     f'the checkpoint was written after {start} batches of an epoch, but the first '
-                    f'{start} batches of that epoch are now others: what is left of it cannot be '
-                    'told. Use the same list, batch size, sampler and seed, or continue from a '
+                    f'{start} batches of that epoch are now others: the rest of it is not known. '
+                    'Use the same list, batch size, sampler and seed, or continue from a '
                     'whole epoch: --resume WORK_DIR/epoch_N.pth'
                 )
             if number >= start:
-                passes = [epoch] * len(indices)
-                if self.endless:
-                    size = len(self.batches.sampler)
-                    passes = [((seen + i) * world + rank) // size for i in range(len(indices))]
-                yield [
-                    Sample(self.seed, each, int(index))
-                    for each, index in zip(passes, indices, strict=True)
-                ]
-            seen += len(indices)
+                yield [Sample(self.seed, epoch, index) for index in indices]
 
 
 def seed_by_sample(loader: DataLoader, seed: int) -> SeededBatches:
@@ -165,32 +143,3 @@ def seed_by_sample(loader: DataLoader, seed: int) -> SeededBatches:
     # Workers that start draw a number, which would come from the process's own random state.
     loader.generator = torch.Generator()
     return batches
-
-
-def restart_endless(loop: IterBasedTrainLoop, seed: int) -> SeededBatches:
-    """Seed the samples of a loop that counts iterations, and begin after those it has done.
-
-    The loop's loader has started already, and is ended; the loop asks for the batches that it has
-    done once more, and gets nothing for them.
-    """
-    for running in (loop.dataloader_iterator._iterator, loop.dataloader._iterator):
-        if hasattr(running, '_shutdown_workers'):
-            running._shutdown_workers()
-    loop.dataloader._iterator = None
-    batches = seed_by_sample(loop.dataloader, seed)
-    done = itertools.repeat(None, loop.iter)
-    loop.dataloader_iterator = itertools.chain(done, _endless(loop.dataloader, batches, loop.iter))
-    return batches
-
-
-def _endless(loader: DataLoader, batches: SeededBatches, done: int) -> Iterator[Any]:
-    epoch, start = (0, done) if batches.endless else divmod(done, batches.length)
-    batches.begin_at(start, batches.expected)
-    sampler: Any = getattr(batches, 'sampler', None)
-    while True:
-        batches.epoch = epoch
-        if hasattr(sampler, 'set_epoch'):
-            sampler.set_epoch(epoch)
-        yield from loader
-        batches.begin_at(0)
-        epoch += 1

@@ -6,8 +6,6 @@ place, and removes the previous one first. The hooks here fix all three; the one
 files that MMEngine is given is a patch of it, in ``compat.py``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,9 +79,9 @@ class PlainCheckpointHook(Hook):
         MMEngine runs ``meta['config']`` as Python on resuming. No version of it writes that key
         any more, so it is dropped.
         """
-        checkpoint.get('meta', {}).pop('config', None)
+        meta = checkpoint.get('meta', {})
+        meta.pop('config', None)
         if runner._resume:
-            meta = checkpoint.get('meta', {})
             lacks = [key for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
             lacks += [key for key in ('message_hub', 'optimizer') if key not in checkpoint]
             if lacks:
@@ -119,18 +117,16 @@ class AtomicLocalBackend(LocalBackend):
                 os.fsync(file.fileno())
             partial.replace(target)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise CheckpointWriteError(
                 f'{target}: {len(obj):,} bytes could not be written ({error.strerror or error}). '
                 'Nothing was left half-written, and the checkpoints beside it are intact; make '
                 'room and continue with --resume'
             ) from error
-        except BaseException:
+        finally:
             partial.unlink(missing_ok=True)
-            raise
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text; a failure leaves what was at ``filepath`` as it was."""
+        """Write text, as :meth:`put` writes bytes."""
         self.put(obj.encode(encoding), filepath)
 
 
@@ -214,7 +210,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @contextmanager
     def _removing_last(self) -> Iterator[None]:
-        """Put removals off to the end, where all that replaces the files is written."""
+        """Postpone removals until all that replaces the files is written."""
         backend, recorder = self.file_backend, _RecordedRemovals()
         self.file_backend = recorder
         try:

@@ -3,8 +3,6 @@
 An approximation: instead of a new random view in every epoch, each video has A of them.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import zlib
@@ -17,7 +15,6 @@ from mmaction.registry import HOOKS
 from mmaction.structures import ActionDataSample
 from mmengine.dist import barrier, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -28,7 +25,7 @@ from ..models.frozen_features import VideoFeatures
 from ..paths import FEATURE_CACHE
 from .feature_store import DTYPES, FeatureCacheError, FeatureStore
 from .seeding import mix_seed, seed_everything
-from .wrapped import flatten_datasets
+from .wrapped import flatten_datasets, unwrap
 
 # Counts up when the same settings come to give other features, as when videos are read otherwise.
 _FORMAT = 'features/3'
@@ -140,7 +137,7 @@ class FeatureCacheHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compute what is not there yet, and train on it from now on."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         block = model.backbone.adapter.first_video_block(model.backbone.foundation)
         if block == 0:
             raise FeatureCacheError(
@@ -180,17 +177,14 @@ class FeatureCacheHook(Hook):
                 'the training pipeline is not in the config (train_dataloader.dataset.pipeline), '
                 'so its features could not be told from those of another'
             )
-        mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
+        frames = model.data_preprocessor
         return {
             'format': _FORMAT,
             'foundation': model.backbone.fingerprint,
             'below block': block,
             'pipeline': json.loads(json.dumps(pipelines, default=str)),
-            'mean, std': [
-                mean.flatten().tolist(),
-                std.flatten().tolist(),
-            ],
-            'to_rgb': bool(getattr(model.data_preprocessor, 'to_rgb', False)),
+            'mean, std': [frames.mean.flatten().tolist(), frames.std.flatten().tolist()],
+            'to_rgb': bool(getattr(frames, 'to_rgb', False)),
             'seed': runner.seed,
             'views': self.views,
             'dtype': self.dtype,
@@ -220,20 +214,18 @@ class FeatureCacheHook(Hook):
         world = get_world_size()
         for dataset, indices in zip(datasets, todo, strict=True):
             mine = indices[runner.rank :: world]
-            for done, (index, clips) in enumerate(self._load(runner, dataset, mine), 1):
+            clips_of = DataLoader(
+                _Views(dataset, mine, self.views, runner.seed),
+                batch_size=None,
+                num_workers=min(runner.train_dataloader.num_workers, len(mine)),
+            )
+            for done, (index, clips) in enumerate(clips_of, 1):
                 if clips is not None:
                     features = features_of(_compute(model, clips), self.views)
                     store.write(dataset.get_data_info(index)['filename'], features)
                 if done % max(1, len(mine) // 20) == 0:
                     runner.logger.info(f'feature cache: {done} of {len(mine)} videos')
         barrier()
-
-    def _load(
-        self, runner: Runner, dataset: Any, indices: Sequence[int]
-    ) -> Iterator[tuple[int, Tensor | None]]:
-        views = _Views(dataset, indices, self.views, runner.seed)
-        workers = min(runner.train_dataloader.num_workers, len(indices))
-        return iter(DataLoader(views, batch_size=None, num_workers=workers))
 
 
 def _missing(dataset: Any, store: FeatureStore) -> list[int]:

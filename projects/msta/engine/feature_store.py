@@ -1,7 +1,5 @@
 """Cached features on disk: one file per video, memory-mapped, whole or not there."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil
@@ -91,16 +89,13 @@ class FeatureStore:
             f'feature cache: {missing} videos x {views} views need {more:,} bytes '
             f'({more / GIB:.2f} GiB), {self.root} holds {held:,} bytes already'
         )
-        advice = (
-            'Lower `views`, store bfloat16, delete what other settings left in that folder, or '
-        )
-        if held + more > max_gib * GIB:
-            limit = int(max_gib * GIB)
+        advice = 'Lower `views`, store bfloat16, delete what other settings left there, or '
+        limit = int(max_gib * GIB)
+        if held + more > limit:
             raise FeatureCacheError(f'{what}; the limit is {limit:,}. {advice}raise `max_gib`')
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if more > free:
-            raise FeatureCacheError(
-                f'{what}; the disk has {free:,} free. {advice}name another `folder`'
-            )
+            what = f'{what}; the disk has {free:,} free'
+            raise FeatureCacheError(f'{what}. {advice}name another `folder`')
         write_text(self.folder / 'facts.json', self._facts)

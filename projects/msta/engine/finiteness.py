@@ -1,7 +1,5 @@
 """NaN and infinity stop training at the step they appear in, before they reach the weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ..archives import not_finite
+from ..spelling import few
 
 _MOST_FILES = 16
 
@@ -128,7 +127,4 @@ def _files(batch: Any) -> str:
     samples = batch.get('data_samples', []) if isinstance(batch, Mapping) else []
     names = [getattr(sample, 'filename', None) for sample in samples]
     known = [str(name) for name in names if name]
-    if not known:
-        return 'files not known'
-    more = f' and {len(known) - _MOST_FILES} more' if len(known) > _MOST_FILES else ''
-    return ', '.join(known[:_MOST_FILES]) + more
+    return few(known, _MOST_FILES) or 'files not known'

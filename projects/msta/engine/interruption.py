@@ -1,7 +1,5 @@
 """Training that is told to stop saves where it is, and goes on from there as if never stopped."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
@@ -16,7 +14,7 @@ import torch
 import torch.distributed as dist
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
 from ..datasets.random_state import random_state, set_random_state
 from .batches import ResumeError, SeededBatches
@@ -24,6 +22,7 @@ from .checkpoints import AtomicLocalBackend
 
 FILENAME = 'interrupted.pth'
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A signal to a process and its group may arrive twice.
 _SAME_SIGNAL_SEC = 0.1
 _previous: dict[int, Any] = {}
@@ -51,16 +50,12 @@ class InterruptionHook(Hook):
 
     The processes of a run agree on the last iteration by a flag exchanged over gloo while the next
     one runs: no step waits for a device. A second signal to a lone process ends it at once.
-
-    Args:
-        signals: names of the signals heeded.
     """
 
     # After the scheduler's step, and before PlainCheckpointHook makes checkpoints plain.
     priority = 'VERY_LOW'
 
-    def __init__(self, signals: tuple[str, ...] = ('SIGTERM', 'SIGINT')) -> None:
-        self.signals = [signal.Signals[name] for name in signals]
+    def __init__(self) -> None:
         self._received: signal.Signals | None = None
         self._received_at = 0.0
         self._stopping = 0
@@ -78,19 +73,17 @@ class InterruptionHook(Hook):
         self._resumed = checkpoint.get('interrupted')
 
     def before_train(self, runner: Runner) -> None:
-        """Heed signals from now on; continue within an epoch where the checkpoint says so."""
+        """Handle signals from now on; continue within an epoch where the checkpoint says so."""
         self._training = True
         if dist.is_initialized() and dist.get_world_size() > 1:
             self._group = dist.new_group(backend='gloo')
         for loader in (runner.train_dataloader, runner.val_loop and runner.val_dataloader):
             if getattr(loader, 'num_workers', 0):
-                loader.worker_init_fn = partial(
-                    _in_own_group, signals=self.signals, inner=loader.worker_init_fn
-                )
+                loader.worker_init_fn = partial(_in_own_group, inner=loader.worker_init_fn)
         if self._resumed and runner.iter:
             self._continue(runner, self._resumed)
         if threading.current_thread() is threading.main_thread():
-            for number in self.signals:
+            for number in _SIGNALS:
                 _previous.setdefault(number, signal.signal(number, self._receive))
 
     def _continue(self, runner: Runner, resumed: dict[str, Any]) -> None:
@@ -107,8 +100,8 @@ class InterruptionHook(Hook):
             raise ResumeError(
                 f'{FILENAME} was written after {done} of {length} iterations of epoch '
                 f'{runner.epoch + 1} by {len(states)} process(es), but now an epoch has {now[0]} '
-                f'iterations and there are {now[1]} process(es): the rest of that epoch cannot be '
-                'told. Use the same data, batch size and number of processes, or continue from '
+                f'iterations and there are {now[1]} process(es): the rest of that epoch is not '
+                'known. Use the same data, batch size and number of processes, or continue from '
                 'the last whole epoch: --resume WORK_DIR/epoch_N.pth'
             )
         runner.logger.warning(
@@ -126,18 +119,18 @@ class InterruptionHook(Hook):
         self._restored = states[runner.rank]
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Put signals off while the epoch's workers and decoding processes start.
+        """Postpone signals while the epoch's workers and decoding processes start.
 
         Until they are in a group of their own, a signal to the training's would end them.
         """
         if _previous:
-            signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Take signals again."""
+        """Handle signals again."""
         self._restore()
         if _previous:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, self.signals)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     before_val_epoch = before_train_epoch
     before_val_iter = before_train_iter
@@ -151,7 +144,7 @@ class InterruptionHook(Hook):
             self._restored = None
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Drop what stood for the middle of the epoch, now that its end is saved."""
+        """Remove the checkpoint of the middle of the epoch, now that its end is saved."""
         self._restore()  # where the interruption was at the epoch's end
         batches = runner.train_dataloader.batch_sampler
         if isinstance(batches, SeededBatches):
@@ -162,7 +155,7 @@ class InterruptionHook(Hook):
             Path(runner.work_dir, FILENAME).unlink(missing_ok=True)
 
     def after_train(self, runner: Runner) -> None:
-        """Leave signals to others."""
+        """Stop handling signals."""
         self._training = False
         self._settle()
         self._group = None
@@ -246,10 +239,7 @@ class InterruptionHook(Hook):
         order = None
         if isinstance(batches, SeededBatches):
             length = batches.length
-            if isinstance(runner.train_loop, EpochBasedTrainLoop):
-                done += batches.start
-            elif not batches.endless:
-                done = batch_idx % length + 1
+            done += batches.start
             order = batches.order(done)
         devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         mine = ({**random_state(), 'cuda': devices}, order)
@@ -269,15 +259,13 @@ def accumulated(runner: Runner) -> int:
     return getattr(wrapper, '_inner_count', 0) % getattr(wrapper, '_accumulative_counts', 1)
 
 
-def _in_own_group(
-    worker_id: int, signals: list[signal.Signals], inner: Callable[[int], None] | None
-) -> None:
+def _in_own_group(worker_id: int, inner: Callable[[int], None] | None) -> None:
     """Start a loader's worker where signals to the training's group, as from a terminal or a
     launcher, do not end it: the batches at hand are still wanted.
     """
     os.setpgrp()
-    while signal.sigtimedwait(signals, 0):
+    while signal.sigtimedwait(_SIGNALS, 0):
         pass  # what was sent to the group that it has left
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     if inner is not None:
         inner(worker_id)

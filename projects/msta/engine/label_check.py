@@ -1,19 +1,19 @@
 """Labels that do not fit the model's class list stop a run before any weight is read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mmaction.evaluation import AccMetric
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from ..datasets.lists.annotations import Video
 from ..datasets.lists.check import Expected, check_classes
+from ..evaluation.metric import MSTAMetric
+from ..evaluation.multi_label import MultiLabelMetric
 from ..labels import LabelError
-from .wrapped import flatten_datasets
+from .wrapped import flatten_datasets, unwrap
 
 
 def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
@@ -82,6 +82,42 @@ def _has_names(dataset: Any) -> bool:
     return 'name' in info and isinstance(info.get('label'), int)
 
 
+def check_multi_class(dataset: Any, metrics: Sequence[Any], model: Any) -> None:
+    """Check that data set, metrics and head agree on whether a video may have several labels.
+
+    Raises:
+        LabelError: they do not, or not on the number of classes.
+    """
+    head = bool(getattr(getattr(model, 'cls_head', None), 'multi_class', False))
+    for part in flatten_datasets(dataset):
+        source = getattr(part, 'ann_file', '') or type(part).__name__
+        several = bool(getattr(part, 'multi_class', False))
+        if several != head:
+            raise LabelError(
+                f'{source}: the data set has multi_class={several}, but the model '
+                f'cls_head.multi_class={head}: set both alike'
+            )
+        if several and part.num_classes != len(model.labels):
+            raise LabelError(
+                f'{source}: the data set has num_classes={part.num_classes}, but the model '
+                f'{len(model.labels)} labels: give the same list to both'
+            )
+    for metric in metrics:
+        known = isinstance(metric, (MSTAMetric, MultiLabelMetric, AccMetric))
+        if known and head == _is_single(metric):
+            kind, other = ('one', MultiLabelMetric) if head else ('several', MSTAMetric)
+            raise LabelError(
+                f'{type(metric).__name__} measures {kind} label(s) per video, but '
+                f"cls_head.multi_class={head}: use dict(type='{other.__name__}')"
+            )
+
+
+def _is_single(metric: Any) -> bool:
+    if isinstance(metric, AccMetric):
+        return bool({'top_k_accuracy', 'mean_class_accuracy'} & set(metric.metrics))
+    return isinstance(metric, MSTAMetric)
+
+
 def _labels_of(info: dict[str, Any]) -> Iterable[int]:
     label = info.get('label', ())
     return label if isinstance(label, Iterable) else (label,)
@@ -96,12 +132,14 @@ class LabelCheckHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Check every data set; warn of a training that cannot teach what is expected."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         labels = getattr(model, 'labels', None)
         if labels is None:
             return
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             if isinstance(loop, BaseLoop):
+                metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+                check_multi_class(loop.dataloader.dataset, metrics, model)
                 check_dataset_labels(loop.dataloader.dataset, list(labels))
                 for warning in check_class_folders(loop.dataloader.dataset, list(labels)):
                     runner.logger.warning(warning)

@@ -1,7 +1,5 @@
 """Mixed precision without a GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +12,7 @@ from torch import nn
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """A forward pass in bfloat16 on a CPU, where ``AmpOptimWrapper`` insists on a GPU.
+    """A forward pass in bfloat16 on a CPU, where ``AmpOptimWrapper`` refuses to run.
 
     bfloat16 has float32's range, so no loss scaling is needed; parameters, gradients and the
     optimizer's state stay float32.

@@ -1,7 +1,5 @@
 """A bar in the place of MMEngine's log lines, for tools that train as one step of several."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mmaction.registry import HOOKS

@@ -5,8 +5,6 @@ learning rate or schedule is ignored, and counts a schedule in iterations, so th
 moves it.
 """
 
-from __future__ import annotations
-
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
@@ -87,8 +85,8 @@ def continue_with(runner: Runner, given: Settings, within_epoch: bool = False) -
     if any(hasattr(schedule, 'num_bad_epochs') for schedule in _schedules(runner)):
         raise ScheduleError(
             f'settings differ from the checkpoint ({"; ".join(changes)}), and the schedule depends '
-            'on past results: it cannot be told where it would be. Keep the settings, or start '
-            'anew from its weights: --cfg-options load_from=FILE'
+            'on past results: where it would be is not known. Keep the settings, or start over '
+            'from its weights: --cfg-options load_from=FILE'
         )
     for group, settings in zip(_groups(runner), given.groups, strict=True):
         group.update(settings)

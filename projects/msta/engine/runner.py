@@ -1,7 +1,5 @@
 """MMEngine's Runner with a short start on the console, and checks of what a step consists of."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from pathlib import Path
@@ -10,12 +8,12 @@ from typing import Any
 import torch
 from mmaction.registry import RUNNERS
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from ..spelling import did_you_mean
 from .resuming import check_optimizer, continue_with, flatten, settings_of
+from .wrapped import unwrap
 
 # Below this many steps per epoch, the recipes' warm-up and rate hardly train anything.
 _FEW_STEPS = 5
@@ -23,10 +21,6 @@ _FEW_STEPS = 5
 
 class StartError(ValueError):
     """A training that cannot do what it is set to."""
-
-
-def _unwrap(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model
 
 
 class _Console(logging.Filter):
@@ -71,7 +65,7 @@ class MSTARunner(Runner):
         super().call_hook(fn_name, **kwargs)
 
     def _summary(self, training: bool) -> list[str]:
-        model = _unwrap(self.model)
+        model = unwrap(self.model)
         counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
         trained = sum(number for number, requires_grad in counts if requires_grad)
         device = next((str(p.device) for p in model.parameters()), 'cpu')
@@ -115,7 +109,7 @@ class MSTARunner(Runner):
 
     def _metric_names(self) -> list[str]:
         """The names of what validation gives, from an evaluation of a made-up video."""
-        classes = len(getattr(_unwrap(self.model), 'labels', None) or '12')
+        classes = len(getattr(unwrap(self.model), 'labels', None) or '12')
         sample = {'pred_score': torch.eye(classes)[0], 'gt_label': torch.tensor([0])}
         sections = copy.deepcopy(self.cfg.get('val_evaluator') or [])
         for section in sections if isinstance(sections, list) else [sections]:
@@ -131,7 +125,7 @@ class MSTARunner(Runner):
     def load_or_resume(self) -> None:
         """Read the foundation's weights where no training has done so, then a checkpoint."""
         if not isinstance(self._train_loop, BaseLoop) and not self._has_loaded:
-            init_weights = getattr(_unwrap(self.model), 'init_weights', None)
+            init_weights = getattr(unwrap(self.model), 'init_weights', None)
             if init_weights is not None:
                 init_weights()
         super().load_or_resume()

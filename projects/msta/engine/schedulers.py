@@ -1,7 +1,5 @@
 """The learning-rate law of MSTA's published training logs."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -23,17 +21,13 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
     0, has no warm-up. Each value is computed from the initial rate and not from the last value,
     so neither rounding nor resuming adds up.
 
+    The other arguments are those of every MMEngine schedule. With ``convert_to_iter_based=True`` in
+    a config, lengths are given in epochs and the rate changes every iteration.
+
     Args:
-        optimizer: Optimizer or its wrapper.
         warmup: Length of the warm-up, in epochs or iterations like ``begin`` and ``end``;
             0 leaves it out.
         min_ratio: The last rate over the initial one.
-        begin: First step.
-        end: One past the last step; the total ``S`` is ``end - begin``.
-        last_step: Index of the last step, -1 for a fresh start.
-        by_epoch: Whether steps are epochs. With ``convert_to_iter_based=True`` in a config, all
-            lengths are given in epochs and the rate changes every iteration.
-        verbose: Whether each change is printed.
 
     Raises:
         ValueError: If a length is negative, or the warm-up does not end before ``end``.
@@ -83,21 +77,13 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
         warmup: float = 0,
         begin: int = 0,
         end: int = INF,
-        by_epoch: bool = True,
-        epoch_length: int | None = None,
+        epoch_length: int,
         **kwargs: Any,
-    ) -> WarmupUnshiftedCosineLR:
+    ) -> 'WarmupUnshiftedCosineLR':
         """Build it stepping every iteration from lengths in epochs.
 
         ``epoch_length`` is the number of iterations of an epoch, which MMEngine fills in.
         """
-        if not by_epoch:
-            raise ValueError(
-                'convert_to_iter_based=True needs by_epoch=True: lengths that are iterations '
-                'already have nothing to convert'
-            )
-        if not epoch_length:
-            raise ValueError(f'epoch_length={epoch_length}: the training set gives no iteration')
         if warmup > 0 and end - begin <= warmup:
             raise ValueError(
                 f'the warm-up of {warmup:g} epochs leaves nothing of a training of {end - begin:g} '
@@ -109,8 +95,7 @@ class WarmupUnshiftedCosineLR(_ParamScheduler):
             warmup=warmup * epoch_length,
             begin=int(begin * epoch_length),
             end=int(end * epoch_length) if end < INF else end,
-            by_epoch=False,
-            **kwargs,
+            **(kwargs | {'by_epoch': False}),
         )
 
     def _get_value(self) -> list[float]:

@@ -1,17 +1,15 @@
 """Random state that depends on the seed and the epoch alone, so that resuming repeats it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..datasets.random_state import seed_pipelines
-from .batches import SeededBatches, mix_seed, restart_endless, seed_by_sample
+from .batches import SeededBatches, UnseedableLoaderError, mix_seed, seed_by_sample
 
 
 def seed_everything(seed: int) -> None:
@@ -40,14 +38,16 @@ class EpochSeedHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Have the training loader seed its samples."""
+        loop = runner.train_loop
+        if not isinstance(loop, EpochBasedTrainLoop):
+            raise UnseedableLoaderError(
+                f'train_cfg: {type(loop).__name__} has no epochs, which samples are seeded by. '
+                'Use EpochBasedTrainLoop, or leave EpochSeedHook out of custom_hooks'
+            )
         seeds = [runner.seed]
         broadcast_object_list(seeds)  # with diff_rank_seed, each process has another
-        loop = runner.train_loop
         _seed_sampler(runner, seeds[0])
-        if isinstance(loop, IterBasedTrainLoop):
-            self._batches = restart_endless(loop, seeds[0])
-        else:
-            self._batches = seed_by_sample(loop.dataloader, seeds[0])
+        self._batches = seed_by_sample(loop.dataloader, seeds[0])
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed the process, and the samples that are asked for from now on."""

@@ -1,7 +1,9 @@
-"""Measures of recognition (numpy) and the metric that MMAction2 runs (``metric``, registered)."""
+"""Measures of recognition (numpy) and the metrics that MMAction2 runs (``metric`` and
+``multi_label``, registered)."""
 
 from .measures import (
     ClassResult,
+    best_threshold,
     confusion_matrix,
     expected_calibration_error,
     harmonic_mean,
@@ -12,6 +14,7 @@ from .measures import (
 
 __all__ = [
     'ClassResult',
+    'best_threshold',
     'confusion_matrix',
     'expected_calibration_error',
     'harmonic_mean',

@@ -1,6 +1,7 @@
-"""Measures of single-label recognition, in numpy.
+"""Measures of recognition, in numpy.
 
-N videos, K classes. Scores are (N, K), labels (N,) integers.
+N videos, K classes. Scores are (N, K), labels (N,) integers; ``truth`` of videos with several
+labels is (N, K), 1 where a video shows a class.
 """
 
 from __future__ import annotations
@@ -113,3 +114,22 @@ def harmonic_mean(base: float, novel: float) -> float:
         if not math.isfinite(value) or value < 0:
             raise ValueError(f'{name} accuracy must be a number of 0 or more, got {value}')
     return 2 * base * novel / (base + novel) if base + novel else 0.0
+
+
+def best_threshold(scores: np.ndarray, truth: np.ndarray) -> float | None:
+    """Find the score from which on labels are best shown: the highest F1 over all N * K answers.
+
+    It lies half-way between two neighbouring scores; of equally good ones it is the highest. None
+    where no video of finite scores shows any class.
+    """
+    known = np.isfinite(scores).all(1)
+    order = np.argsort(-scores[known], axis=None, kind='stable')
+    values, hits = scores[known].ravel()[order], np.asarray(truth, bool)[known].ravel()[order]
+    if not hits.any():
+        return None
+    found, shown = hits.cumsum(), np.arange(1, len(hits) + 1)
+    f1 = 2 * found / (shown + hits.sum())
+    f1[:-1][values[:-1] == values[1:]] = -1  # equal scores are shown together
+    last = int(f1.argmax())
+    following = values[last + 1] if last + 1 < len(values) else 0.0
+    return float((values[last] + following) / 2)

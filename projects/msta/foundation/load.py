@@ -23,7 +23,7 @@ from .model import VideoLanguageModel
 from .presets import PRESETS, code_fields, for_both_towers
 from .shapes import sizes_of
 from .tokenizer_file import FileTokenizer
-from .weight_files import read_weights
+from .weight_files import read_weights, snapshot_of
 from .weights import known_facts
 
 _LISTED = 12  # keys named in an error before '... and N more'
@@ -34,9 +34,9 @@ def load_foundation(
 ) -> VideoLanguageModel:
     """Read a foundation model from a file or folder.
 
-    Recognised by content: OpenAI CLIP (``.pt``, TorchScript or state dict), Hugging Face CLIP
-    (folder, ``.safetensors`` or ``.bin``), OpenCLIP, ViCLIP (``.pth`` or ``.safetensors``). Sizes
-    are read off the tensors; weights become float32.
+    Recognised by content: a form of ``docs/foundations.md``, as a file, a folder of a file or its
+    shards, or a model's folder in Hugging Face's cache. Sizes are read off the tensors; weights
+    become float32.
 
     ``token_embedding``: a CLIP file to take the token embedding from, for ViFi-CLIP, whose files
     lack it.
@@ -58,6 +58,7 @@ def load_foundation(
             f'{unknown[0]!r} is not a fact to be said of a foundation'
             f'{did_you_mean(unknown[0], OPEN_FACTS)}; they are {", ".join(OPEN_FACTS)}'
         )
+    path = snapshot_of(path)
     state, metadata = read_weights(path)
     state = strip_wrappers(state)
     try:

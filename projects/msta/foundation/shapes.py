@@ -27,6 +27,11 @@ def sizes_of(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
 
     try:
         conv = state['visual.conv1.weight']
+        if conv.ndim != 4:
+            raise FoundationError(
+                f'its patch embedding is a matrix, {tuple(conv.shape)}: this is SigLIP 2 for '
+                'images of any shape (NaFlex), not supported. Take a release of fixed image size'
+            )
         width, patch = conv.shape[0], conv.shape[-1]
         class_token = 'visual.class_embedding' in state
         side = math.isqrt(len(state['visual.positional_embedding']) - int(class_token))

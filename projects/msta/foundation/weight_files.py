@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ _WEIGHT_FILES = (
     'pytorch_model.bin',
     'open_clip_pytorch_model.bin',
 )
+_SHARD = re.compile(r'-\d{5}-of-(\d{5})\.(safetensors|bin)$')
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -82,20 +85,62 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     )
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """The weight file of a folder, or its shards by the index that names them, as transformers
+    reads them: what else lies there is not part of the model.
+    """
+    for name in _WEIGHT_FILES:
+        index = folder / f'{name}.index.json'
+        if (folder / name).is_file():
+            return [folder / name]
+        if index.is_file():
+            try:
+                names = sorted(
+                    set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values())
+                )
+                files = [folder / Path(name).name for name in names]
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise FoundationError(f'{index}: not an index of shards ({error!r})') from error
+            gone = [file.name for file in files if not file.is_file()]
+            if gone:
+                raise FoundationError(
+                    f'{index} names {len(files)} shards, of which {", ".join(gone)} are missing: '
+                    'fetch the whole folder'
+                )
+            return files
+    raise FoundationError(
+        f'{folder}: a folder without weights; expected one of {", ".join(_WEIGHT_FILES)}'
+    )
+
+
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a weight file, or of a folder of one file or its shards."""
     path = Path(path)
-    if not path.is_dir():
-        return _read_file(path)
-    shards = sorted(path.glob('model-*-of-*.safetensors'))
-    found = shards or [path / name for name in _WEIGHT_FILES if (path / name).is_file()][:1]
-    if not found:
+    shard = _SHARD.search(path.name)
+    if shard is not None:
         raise FoundationError(
-            f'{path}: a folder without weights; expected one of {", ".join(_WEIGHT_FILES)}'
+            f'{path}: one of {int(shard[1])} shards, a part of a model: name its folder'
         )
     state: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
-    for file in found:
+    for file in _files_in(path) if path.is_dir() else [path]:
         tensors, metadata = _read_file(file)
         state.update(tensors)
     return state, metadata
+
+
+def snapshot_of(path: Path) -> Path:
+    """A model's folder in Hugging Face's cache -> the snapshot in it; any other path as it is.
+
+    Raises:
+        FoundationError: it holds several, none of which its ``refs/main`` names.
+    """
+    snapshots = sorted(path.glob('snapshots/*')) if path.name.startswith('models--') else []
+    if len(snapshots) < 2:
+        return snapshots[0] if snapshots else path
+    main = path / 'refs' / 'main'
+    named = [s for s in snapshots if main.is_file() and s.name == main.read_text().strip()]
+    if not named:
+        listed = ', '.join(map(str, snapshots))
+        raise FoundationError(f'{path}: holds several snapshots; name one of them: {listed}')
+    return named[0]

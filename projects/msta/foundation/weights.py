@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,104 +28,53 @@ class WeightInfo(NamedTuple):
     note: str
 
 
-_CLIP_SOURCE = 'https://github.com/openai/CLIP (the download address is in clip/clip.py, `_MODELS`)'
-_VICLIP_SOURCE = 'https://huggingface.co/OpenGVLab/ViCLIP'
-
-KNOWN_WEIGHTS: dict[str, WeightInfo] = {
-    'viclip_b16': WeightInfo(
-        'ViCLIP-B_InternVid-FLT-10M.pth',
-        'ViCLIP',
-        'b16',
-        _VICLIP_SOURCE,
-        'see the model page; the InternVid data are CC BY-NC-SA 4.0',
-        'ViCLIP-B/16 trained on InternVid-10M-FLT; ImageNet pixel statistics',
-    ),
-    'viclip_l14': WeightInfo(
-        'ViCLIP-L_InternVid-FLT-10M.pth',
-        'ViCLIP',
-        'l14',
-        _VICLIP_SOURCE,
-        'see the model page; the InternVid data are CC BY-NC-SA 4.0',
-        'ViCLIP-L/14 trained on InternVid-10M-FLT; ImageNet pixel statistics',
-    ),
-    'clip_b16': WeightInfo(
-        'ViT-B-16.pt', 'CLIP', 'b16', _CLIP_SOURCE, 'MIT', 'OpenAI CLIP ViT-B/16'
-    ),
-    'clip_b32': WeightInfo(
-        'ViT-B-32.pt', 'CLIP', 'b32', _CLIP_SOURCE, 'MIT', 'OpenAI CLIP ViT-B/32'
-    ),
-    'clip_l14': WeightInfo(
-        'ViT-L-14.pt', 'CLIP', 'l14', _CLIP_SOURCE, 'MIT', 'OpenAI CLIP ViT-L/14'
-    ),
-}
+KNOWN_WEIGHTS: dict[str, WeightInfo] = {}
+_PREFIX = {'ViCLIP': 'viclip', 'CLIP': 'clip', 'PerceptionEncoder': 'pe_core', 'SigLIP': 'siglip'}
 
 
-def _perception(arch: str, name: str) -> WeightInfo:
-    return WeightInfo(
-        f'PE-Core-{name}.pt',
-        'PerceptionEncoder',
-        arch,
-        f'https://huggingface.co/facebook/PE-Core-{name}',
-        'Apache-2.0',
-        f'Perception Encoder PE-Core-{name}; squashed frames',
-    )
+def _published(kind: str, file: str, source: str, licence: str, note: str, **names: str) -> None:
+    """Note a family's files: ``names`` of presets to what stands for ``{}`` in the texts."""
+    for arch, name in names.items():
+        texts = (text.format(name) for text in (source, licence, note))
+        KNOWN_WEIGHTS[f'{_PREFIX[kind]}_{arch}'] = WeightInfo(file.format(name), kind, arch, *texts)
 
 
-def _siglip(arch: str, name: str) -> WeightInfo:
-    return WeightInfo(
-        name,
-        'SigLIP',
-        arch,
-        f'https://huggingface.co/google/{name}',
-        'Apache-2.0',
-        f'the folder of {name}: model.safetensors, config.json, preprocessor_config.json, '
-        'tokenizer.json, tokenizer_config.json',
-    )
-
-
-def _long_clip(arch: str, name: str) -> WeightInfo:
-    return WeightInfo(
-        f'longclip-{name}.pt',
-        'CLIP',
-        arch,
-        f'https://huggingface.co/BeichenZhang/LongCLIP-{name}',
-        'see the model page; tuned from OpenAI CLIP (MIT)',
-        f'Long-CLIP-{name}: texts of up to 248 tokens',
-    )
-
-
-KNOWN_WEIGHTS |= {
-    f'pe_core_{arch}': _perception(arch, name)
-    for arch, name in (
-        ('t16', 'T16-384'), ('s16', 'S16-384'), ('b16', 'B16-224'), ('l14', 'L14-336'),
-        ('g14', 'G14-448'),
-    )
-}  # fmt: skip
-KNOWN_WEIGHTS |= {
-    f'siglip_{arch}': _siglip(arch, name)
-    for arch, name in (
-        ('b16', 'siglip-base-patch16-224'), ('l16_256', 'siglip-large-patch16-256'),
-        ('so400m14', 'siglip-so400m-patch14-224'), ('v2_b16', 'siglip2-base-patch16-224'),
-        ('v2_l16_256', 'siglip2-large-patch16-256'),
-        ('v2_so400m14', 'siglip2-so400m-patch14-224'),
-        ('v2_so400m16_256', 'siglip2-so400m-patch16-256'),
-    )
-}  # fmt: skip
-KNOWN_WEIGHTS |= {
-    f'clip_{arch}': _long_clip(arch, name) for arch, name in (('long_b16', 'B'), ('long_l14', 'L'))
-}
-
-KNOWN_WEIGHTS |= {
-    f'clip_open_vclip_{arch}': WeightInfo(
-        f'Open-VCLIP-{name}.pth',
-        'CLIP',
-        f'open_vclip_{arch}',
-        'https://github.com/wengzejia1/Open-VCLIP (the link under "Checkpoint")',
-        'none stated; tuned from OpenAI CLIP (MIT)',
-        f'Open-VCLIP-{name}: frames attend to their neighbours; save it under this name',
-    )
-    for arch, name in (('b16', 'B16'), ('b32', 'B32'), ('l14', 'L14'))
-}
+_published(
+    'ViCLIP', 'ViCLIP-{}_InternVid-FLT-10M.pth', 'https://huggingface.co/OpenGVLab/ViCLIP',
+    'see the model page; the InternVid data are CC BY-NC-SA 4.0',
+    'ViCLIP-{} trained on InternVid-10M-FLT; ImageNet pixel statistics', b16='B', l14='L',
+)  # fmt: skip
+_published(
+    'CLIP', 'ViT-{}.pt',
+    'https://github.com/openai/CLIP (the download address is in clip/clip.py, `_MODELS`)', 'MIT',
+    'OpenAI CLIP ViT-{}', b16='B-16', b32='B-32', l14='L-14',
+)  # fmt: skip
+_published(
+    'PerceptionEncoder', 'PE-Core-{}.pt', 'https://huggingface.co/facebook/PE-Core-{}',
+    'Apache-2.0', 'Perception Encoder PE-Core-{}; squashed frames',
+    t16='T16-384', s16='S16-384', b16='B16-224', l14='L14-336', g14='G14-448',
+)  # fmt: skip
+_published(
+    'SigLIP', '{}', 'https://huggingface.co/google/{}', 'Apache-2.0',
+    'the folder of {}: model.safetensors, config.json, preprocessor_config.json, tokenizer.json, '
+    'tokenizer_config.json',
+    b16='siglip-base-patch16-224', l16_256='siglip-large-patch16-256',
+    so400m14='siglip-so400m-patch14-224', v2_b16='siglip2-base-patch16-224',
+    v2_l16_256='siglip2-large-patch16-256', v2_so400m14='siglip2-so400m-patch14-224',
+    v2_so400m16_256='siglip2-so400m-patch16-256',
+)  # fmt: skip
+_published(
+    'CLIP', 'longclip-{}.pt', 'https://huggingface.co/BeichenZhang/LongCLIP-{}',
+    'see the model page; tuned from OpenAI CLIP (MIT)',
+    'Long-CLIP-{}: texts of up to 248 tokens', long_b16='B', long_l14='L',
+)  # fmt: skip
+_published(
+    'CLIP', 'Open-VCLIP-{}.pth',
+    'https://github.com/wengzejia1/Open-VCLIP (the link under "Checkpoint")',
+    'none stated; tuned from OpenAI CLIP (MIT)',
+    'Open-VCLIP-{}: frames attend to their neighbours; save it under this name',
+    open_vclip_b16='B16', open_vclip_b32='B32', open_vclip_l14='L14',
+)  # fmt: skip
 
 
 class KnownModel(NamedTuple):
@@ -155,29 +105,15 @@ KNOWN_CLIPS: dict[tuple[int, ...], KnownModel] = {
     (32, 768, 12, 512, 12, 512): KnownModel('ViT-B/32', 12, 8, {**_BOTH, (256, 'gelu'): _VIEWS}),
     (16, 768, 12, 512, 12, 512): KnownModel('ViT-B/16', 12, 8, _BOTH),
     (16, 896, 12, 640, 12, 640): KnownModel('ViT-B/16-plus', 14, 10, {(240, 'gelu'): _VIEWS}),
-    (14, 1024, 24, 768, 12, 768): KnownModel(
-        'ViT-L/14',
-        16,
-        12,
-        {
-            (224, 'quick_gelu'): _VIEWS,
-            (336, 'quick_gelu'): _VIEWS,
-            (224, 'gelu'): _STATISTICS_DIFFER,
-        },
-    ),
-    (14, 1280, 32, 1024, 24, 1024): KnownModel(
-        'ViT-H/14',
-        16,
-        16,
-        {
-            **_GELU,
-            (224, 'quick_gelu'): _RESIZE_DIFFERS,
-            (378, 'quick_gelu'): _SQUASHED,
-        },
-    ),
+    (14, 1024, 24, 768, 12, 768): KnownModel('ViT-L/14', 16, 12, {
+        (224, 'quick_gelu'): _VIEWS, (336, 'quick_gelu'): _VIEWS, (224, 'gelu'): _STATISTICS_DIFFER,
+    }),
+    (14, 1280, 32, 1024, 24, 1024): KnownModel('ViT-H/14', 16, 16, {
+        **_GELU, (224, 'quick_gelu'): _RESIZE_DIFFERS, (378, 'quick_gelu'): _SQUASHED,
+    }),
     (14, 1408, 40, 1024, 24, 1024): KnownModel('ViT-g/14', 16, 16, _GELU),
     (14, 1664, 48, 1280, 32, 1280): KnownModel('ViT-bigG/14', 16, 20, _BOTH),
-}
+}  # fmt: skip
 _SIZES = ('patch_size', 'width', 'layers', 'text_width', 'text_layers', 'embed_dim')
 _SAME_IN_ALL = (
     'norm_eps', 'text_norm_eps', 'pooling', 'text_pooling', 'causal', 'tokenizer',
@@ -234,6 +170,7 @@ def mark_of(state: Mapping[str, Tensor]) -> str:
 
 def describe_missing(path: str | Path, kind: str, arch: object) -> str:
     """What to fetch, and where to put it, when the foundation weights at ``path`` are not there."""
+    path = os.path.normpath(path)
     lines = [f'foundation weights not found: {path}']
     for info in KNOWN_WEIGHTS.values():
         if (info.kind, info.arch) == (kind, arch):

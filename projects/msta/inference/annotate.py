@@ -14,7 +14,7 @@ import numpy as np
 
 from .results import write_whole
 from .segments import Cell, Timeline
-from .streams import FileStream, FrameStream, StreamError, at_constant_rate
+from .streams import FileStream, StreamError, at_constant_rate
 
 _SHADE = 0.35
 _BAR_BGR = (200, 160, 60)
@@ -38,38 +38,37 @@ def write_annotated_video(
     if Path(path).exists() and Path(path).samefile(timeline.video):
         raise ValueError(f'{path}: the annotated video would overwrite the video itself')
 
-    def write(temporary: Path) -> None:
-        stream = FileStream(timeline.video)
-        try:
-            _copy(stream, timeline, temporary, bars, max_side, progress)
-        finally:
-            stream.close()
-
-    write_whole(path, write)
-
-
-def _copy(
-    stream: FrameStream,
-    timeline: Timeline,
-    path: Path,
-    bars: int,
-    max_side: int,
-    progress: Callable[[float], None] | None,
-) -> None:
-    writer: VideoWriter | None = None
     cells = iter(timeline.cells)
     cell = next(cells)
+
+    def draw(seconds: float, image: np.ndarray) -> np.ndarray:
+        nonlocal cell
+        while seconds >= cell.end_sec and (following := next(cells, None)) is not None:
+            cell = following
+        if progress is not None:
+            progress(seconds)
+        return draw_cell(image, cell, bars)
+
+    write_whole(path, lambda temporary: copy_video(timeline.video, temporary, max_side, draw))
+
+
+def copy_video(
+    video: str,
+    path: Path,
+    max_side: int,
+    draw: Callable[[float, np.ndarray], np.ndarray] = lambda seconds, image: image,
+) -> None:
+    """Write a video again at its mean rate; ``draw`` changes frames ``(H, W, 3)``, uint8 BGR."""
+    stream = FileStream(video)
+    writer: VideoWriter | None = None
     try:
         for seconds, frame in at_constant_rate(stream):
-            while seconds >= cell.end_sec and (following := next(cells, None)) is not None:
-                cell = following
             image = _fit(frame[..., ::-1], max_side)
             if writer is None:
                 writer = VideoWriter(path, image.shape[1], image.shape[0], stream.fps)
-            writer.write(draw_cell(image, cell, bars))
-            if progress is not None:
-                progress(seconds)
+            writer.write(draw(seconds, image))
     finally:
+        stream.close()
         if writer is not None:
             writer.close()
 
@@ -162,12 +161,10 @@ def draw_cell(image: np.ndarray, cell: Cell, bars: int) -> np.ndarray:
 
 def write_timeline_plot(timeline: Timeline, path: str | Path) -> None:
     """A picture of the windows' probabilities over time, above the merged segments."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from .pictures import new_figure, save
 
-    names = _plotted(timeline)
-    figure = Figure(figsize=(10, 4.5), layout='constrained')
-    FigureCanvasAgg(figure)
+    names = winners(timeline)[:_PLOTTED_LABELS]
+    figure = new_figure(10, 4.5)
     curves, strip = figure.subplots(2, 1, sharex=True, gridspec_kw={'height_ratios': [5, 1]})
     centres = [(cell.start_sec + cell.end_sec) / 2 for cell in timeline.cells]
     colours = {name: f'C{index}' for index, name in enumerate(names)}
@@ -183,15 +180,12 @@ def write_timeline_plot(timeline: Timeline, path: str | Path) -> None:
         colour = colours.get(segment.label, '0.8')
         strip.axvspan(segment.start_sec, segment.end_sec, color=colour, linewidth=0)
     strip.set(xlabel='seconds', yticks=[], xlim=(0, timeline.duration_sec))
-    format_name = Path(path).suffix.lstrip('.') or 'png'
-    if format_name not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f'{path}: a plot is written as .png, .svg or .pdf')
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=120, format=format_name))
+    save(figure, path)
 
 
-def _plotted(timeline: Timeline) -> list[str]:
-    """The labels that win the most time, most first."""
+def winners(timeline: Timeline) -> list[str]:
+    """Labels by the time that they win, most first."""
     won: dict[str, float] = {}
     for cell in timeline.cells:
         won[cell.labels[0]] = won.get(cell.labels[0], 0.0) + cell.end_sec - cell.start_sec
-    return sorted(won, key=lambda name: -won[name])[:_PLOTTED_LABELS]
+    return sorted(won, key=lambda name: -won[name])

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch.nn.functional as F
 
-from ..datasets.lists.annotations import few
+from ..spelling import few
 from .inferencer import MSTAInferencer
 from .loading import VideoLoader
 from .pictures import draw_attention, draw_map, draw_norms, draw_similarities

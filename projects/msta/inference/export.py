@@ -90,6 +90,11 @@ def _write_facts(
     inferencer: MSTAInferencer, folder: Path, frames: int, size: int, text_length: int
 ) -> None:
     head = inferencer.model.cls_head
+    if head.multi_class:
+        raise ValueError(
+            'a model for several labels per video cannot be exported: the written graphs are '
+            'compared by a softmax'
+        )
     scale = head.logit_scale or inferencer.model.backbone.foundation.logit_scale
     facts = {
         'num_frames': frames,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .. import register  # noqa: F401
 from ..tokenizer import PromptWarning
-from .loading import Loaded, VideoLoader
+from .loading import Loaded, VideoLoader, by_shape
 from .recognizers import choose_device, open_model
 from .rejection import Rejection, read_rejection
 from .results import VideoResult
@@ -38,6 +38,8 @@ class MSTAInferencer:
         foundation: foundation weights, if not those that the config names.
         templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
         none_of_these: a :class:`Rejection`, or a file of ``tools/calibrate.py``.
+        threshold: the probability from which on a model for several labels per video shows one;
+            by default what its checkpoint says.
         batch_size: videos decoded and run together.
         max_clips: views that go through the video tower at a time, which bounds its memory.
         workers: threads, each with a process that decodes.
@@ -55,6 +57,7 @@ class MSTAInferencer:
         foundation: str | Path | None = None,
         templates: str | Sequence[str] | None = None,
         none_of_these: Rejection | str | Path | None = None,
+        threshold: float | None = None,
         batch_size: int = 8,
         max_clips: int = 32,
         workers: int = 2,
@@ -87,6 +90,7 @@ class MSTAInferencer:
         self.batch_size, self.max_clips = batch_size, max_clips
         self.set_rejection(none_of_these)
         self._warn_of_one_label()
+        self.model.cls_head.set_threshold(threshold)
 
     # ------------------------------------------------------------------ classes
 
@@ -105,7 +109,8 @@ class MSTAInferencer:
         self._warn_of_one_label()
 
     def _warn_of_one_label(self) -> None:
-        if self.model.labels and len(self.model.labels) == 1:
+        one = self.model.labels and len(self.model.labels) == 1
+        if one and not self.model.cls_head.multi_class:
             warnings.warn(
                 f'there is one class, {self.labels[0]!r}: its probability is 1 whatever is shown; '
                 'name what else it could be, or calibrate a rule for none_of_these',
@@ -184,7 +189,7 @@ class MSTAInferencer:
         head = self.model.cls_head
         scale = self.model.backbone.foundation.logit_scale
         logits = head((video, self.classes, scale))
-        cosines = logits / (scale if head.logit_scale is None else head.logit_scale)
+        cosines = head.cosines(logits, scale)
         samples = head.predict_by_feat(logits, [ActionDataSample() for _ in range(batch)])
         scores = torch.stack([sample.pred_score for sample in samples])
         means = [x.unflatten(0, (batch, -1)).mean(1).cpu().numpy() for x in (cosines, logits)]
@@ -198,7 +203,12 @@ class MSTAInferencer:
         scores: np.ndarray,
         topk: int,
     ) -> None:
-        """Write the scores ``(K,)`` of a video into its result, the top k sorted."""
+        """Write the scores ``(K,)`` of a video into its result, the top k sorted.
+
+        Of a model for several labels, all that reach the threshold are among them.
+        """
+        result.shown = self.shown(scores)
+        topk = max(topk, len(result.shown or ()))
         order = np.argsort(-scores, kind='stable')[:topk]
         result.labels = [self.labels[i] for i in order]
         result.probabilities = scores[order].tolist()
@@ -206,6 +216,11 @@ class MSTAInferencer:
         result.logits = logits[order].tolist()
         result.scores = scores
         result.rejected = bool(self.rejects(cosines[None])[0])
+
+    def shown(self, scores: np.ndarray) -> list[str] | None:
+        """Scores ``(K,)`` -> the labels to show; see :meth:`ConsistencyHead.shown`."""
+        indices = self.model.cls_head.shown(scores)
+        return None if indices is None else [self.labels[k] for k in indices]
 
     def cosines(self, videos: Any) -> tuple[np.ndarray, list[str]]:
         """Cosines with every label, in their order, of the readable videos ``(N, K)``; and what is
@@ -282,12 +297,3 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
-
-
-def by_shape(inputs: Sequence[Tensor | None]) -> list[list[int]]:
-    """Positions of the tensors, grouped by shape; None belongs to no group."""
-    groups: dict[torch.Size, list[int]] = {}
-    for index, tensor in enumerate(inputs):
-        if tensor is not None:
-            groups.setdefault(tensor.shape, []).append(index)
-    return list(groups.values())

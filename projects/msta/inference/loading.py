@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
-from torch import Tensor
+from torch import Size, Tensor
 
 from .. import register  # noqa: F401
 from ..datasets.decoding import VideoDecodeError, close_process
@@ -133,3 +133,12 @@ class VideoLoader:
         if not isinstance(inputs, Tensor) or inputs.ndim != 5:
             raise ConfigError('the test pipeline must end in FormatShape (NCTHW), PackActionInputs')
         return inputs
+
+
+def by_shape(inputs: Sequence[Tensor | None]) -> list[list[int]]:
+    """Positions of the tensors, grouped by shape; None belongs to no group."""
+    groups: dict[Size, list[int]] = {}
+    for index, tensor in enumerate(inputs):
+        if tensor is not None:
+            groups.setdefault(tensor.shape, []).append(index)
+    return list(groups.values())

@@ -57,7 +57,8 @@ def _cell(
 ) -> Cell:
     order = np.argsort(-window.scores, kind='stable')[:topk]
     names = [inferencer.labels[i] for i in order]
-    label = NONE_OF_THESE if window.rejected else names[0]
+    none = window.rejected or inferencer.shown(window.scores) == []
+    label = NONE_OF_THESE if none else names[0]
     return Cell(start, end, label, names, window.scores[order].tolist())
 
 

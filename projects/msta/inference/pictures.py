@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
-from .results import write_whole
+from ..files import PICTURES, check_target, replacing
 
 _NUMBERED_LABELS = 30
 _COLOURED_LABELS = 20
@@ -28,7 +29,7 @@ def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: 
     count = len(frames)
     total = attention.sum()
     whole = count if total > 1.001 else 1  # a tower that sees each frame alone sums to 1 in each
-    figure = _figure(max(2 * count, 5), 4.9)
+    figure = new_figure(max(2 * count, 5), 4.9)
     top, bottom = np.atleast_2d(figure.subplots(2, count, squeeze=False))
     for index, (frame, weights) in enumerate(zip(frames, attention, strict=True)):
         top[index].imshow(frame)
@@ -59,7 +60,7 @@ def draw_similarities(
     in which similar ones, by the last matrix, are neighbours.
     """
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
-    order = np.arange(count) if few else _neighbours_together(list(matrices.values())[-1])
+    order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order.tolist()]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
@@ -67,7 +68,8 @@ def draw_similarities(
     written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
     # Inches of the longest name; the layout of square panels makes no room for it by itself.
     longest = 0.6 * written / 72 * max((len(name) for name in labels), default=0)
-    figure = _figure(side * len(matrices) + longest + 1.8, side + longest + 0.8)
+    size = side * len(matrices) + longest + 1.8, side + longest + 0.8
+    figure = new_figure(*size, layout='compressed')
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
     middle = (values.min() + values.max()) / 2
@@ -89,12 +91,15 @@ def draw_similarities(
     save(figure, path)
 
 
-def _neighbours_together(cosines: np.ndarray) -> np.ndarray:
-    """An order of the classes ``(K,)``: leaves of an average-linkage tree."""
+def neighbours_together(similarities: np.ndarray) -> np.ndarray:
+    """Order classes ``(K, K)`` -> ``(K,)`` so that similar ones, up to 1, are neighbours.
+
+    The order is that of the leaves of an average-linkage tree.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    distances = np.clip(1 - cosines, 0, None)
+    distances = np.clip(1 - similarities, 0, None)
     np.fill_diagonal(distances, 0)
     condensed = squareform((distances + distances.T) / 2, checks=False)
     return leaves_list(linkage(condensed, 'average', optimal_ordering=True))
@@ -104,7 +109,7 @@ def draw_norms(norms: Mapping[str, Mapping[str, float]], path: str | Path) -> No
     """Norm of the trained weights by block (outer keys) and part (inner keys), as bars."""
     blocks = list(norms)
     parts = sorted({part for of_block in norms.values() for part in of_block})
-    figure = _figure(max(6, 0.8 * len(blocks) + 4), 4)
+    figure = new_figure(max(6, 0.8 * len(blocks) + 4), 4)
     ax: Axes = figure.subplots()
     width = 0.8 / len(parts)
     for index, part in enumerate(parts):
@@ -141,7 +146,7 @@ def draw_map(
     perplexity = min(30.0, (len(points) - 1) / 3)
     flat = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=seed)
     places = flat.fit_transform(points)
-    figure = _figure(10, 7)
+    figure = new_figure(10, 7)
     ax: Axes = figure.subplots()
     # The classes that are answered most have colours of their own, the others are grey.
     counts = np.bincount(np.asarray(answers, dtype=int), minlength=len(labels))
@@ -155,19 +160,6 @@ def draw_map(
     star_colours = [colours.get(index, '0.7') for index in order]
     across, up = stars[order].T
     ax.scatter(across, up, c=star_colours, s=150, marker='*', edgecolors='black', zorder=3)
-    low, span = places.min(0), np.ptp(places, axis=0)
-    right = (stars[:, 0] - low[0]) / span[0] > 0.6
-    for rank, index in enumerate(ranked):
-        # A name inside the frame, under those that it would be written over.
-        gap = abs(stars - stars[index]) / span
-        above = sum(
-            bool(gap[i, 1] < 0.03 and gap[i, 0] < 0.2 and right[i] == right[index])
-            for i in ranked[:rank]
-        )
-        ax.annotate(
-            labels[index], stars[index], (-7 if right[index] else 7, 5 - 10 * above),
-            textcoords='offset points', fontsize=8, ha='right' if right[index] else 'left',
-        )  # fmt: skip
     ax.set(xticks=[], yticks=[])
     ax.set_title(
         f'{len(videos)} videos and {len(labels)} classes (t-SNE): colour = the answer given, not '
@@ -186,7 +178,42 @@ def draw_map(
     if len(labels) > len(ranked):
         marks.append(Line2D([], [], marker='o', ls='', color='0.7', label='other answers'))
     figure.legend(handles=marks, loc='outside right upper', frameon=False, fontsize=8)
+    _write_names(ax, [labels[index] for index in ranked], stars[ranked], stars)
     save(figure, path)
+
+
+def _write_names(ax: Axes, names: Sequence[str], places: np.ndarray, stars: np.ndarray) -> None:
+    """Write each name beside its star, where it hides no other name, no star and is not cut.
+
+    Those that find no place, the last ones first, are left out: the legend has them by colour.
+    """
+    figure: Any = ax.figure
+    figure.draw_without_rendering()  # the layout settles where things are
+    inside = ax.get_window_extent()
+    taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in ax.transData.transform(stars)]
+    for name, place in zip(names, places, strict=True):
+        text = ax.annotate(name, place, (8, 0), textcoords='offset points', fontsize=8)
+        for (across, up), ha, va in _BESIDE:
+            text.xyann = (across, up)
+            text.set(ha=ha, va=va)
+            box = text.get_window_extent()
+            whole = inside.x0 < box.x0 and box.x1 < inside.x1
+            whole = whole and inside.y0 < box.y0 and box.y1 < inside.y1
+            if whole and not box.count_overlaps(taken):
+                taken.append(box)
+                break
+        else:
+            text.remove()
+
+
+# Offsets in points of a name from its star, and which part of the name is there.
+_BESIDE = [
+    ((8, 0), 'left', 'center'), ((-8, 0), 'right', 'center'), ((0, 8), 'center', 'bottom'),
+    ((0, -8), 'center', 'top'), ((6, 7), 'left', 'bottom'), ((-6, 7), 'right', 'bottom'),
+    ((6, -7), 'left', 'top'), ((-6, -7), 'right', 'top'),
+    ((8, 14), 'left', 'center'), ((8, -14), 'left', 'center'),
+    ((-8, 14), 'right', 'center'), ((-8, -14), 'right', 'center'),
+]  # fmt: skip
 
 
 # Without a grey, which is for all other answers.
@@ -201,15 +228,16 @@ def _of(name: str, count: int) -> str:
     return f'{short} ({count})'
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(min(width, 36), min(height, 36)), layout='constrained')
+def new_figure(width: float, height: float, layout: Any = 'constrained') -> Figure:
+    """Return an empty figure, in inches; without pyplot: no display, no state between threads."""
+    figure = Figure(figsize=(min(width, 36), min(height, 36)), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure in the format of its suffix, whole or not at all."""
-    kind = Path(path).suffix.lstrip('.').lower()
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f'{path}: a picture is written as .png, .svg or .pdf')
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=120, format=kind))
+    """Write a figure in the format of its suffix, whole or not at all, with nothing cut off."""
+    check_target(path, PICTURES)
+    kind = Path(path).suffix[1:].lower()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format=kind, bbox_inches='tight', pad_inches=0.1)

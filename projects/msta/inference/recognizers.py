@@ -171,7 +171,11 @@ def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> 
             # Files from before views belonged to a foundation do not say them.
             architecture = found
     cfg = make_config(architecture, str(weights), facts.adapter)
-    cfg.model.cls_head.update(logit_scale=recipe.logit_scale, average_clips=recipe.average_clips)
+    cfg.model.cls_head.update(
+        logit_scale=recipe.logit_scale,
+        average_clips=recipe.average_clips,
+        multi_class=recipe.multi_class,
+    )
     if recipe.test_pipeline is not None:
         cfg.test_pipeline = recipe.test_pipeline
     return cfg

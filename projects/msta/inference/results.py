@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import dump_json, replacing
+from ..files import check_target, dump_json, replacing
 
 NONE_OF_THESE = 'none of these'
 
@@ -27,7 +26,8 @@ class VideoResult:
     over the views of a video; ``probabilities`` are the head's scores, over all classes and
     averaged as in testing. ``scores`` has those of all K classes in the order of the label list.
     ``timings`` are seconds: ``decode`` (reading and the pipeline) and ``model`` (the video's share
-    of its batch). ``rejected`` is True where none of the labels is taken to fit.
+    of its batch). ``rejected`` is True where none of the labels is taken to fit. ``shown`` has the
+    labels that reach the threshold, of a model for several labels per video; else None.
     """
 
     video: str
@@ -39,6 +39,7 @@ class VideoResult:
     timings: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     scores: np.ndarray | None = None
+    shown: list[str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -46,10 +47,15 @@ class VideoResult:
 
     @property
     def label(self) -> str | None:
-        """The answer: the best label, ``'none of these'``, or None for an unreadable video."""
+        """The answer: the best label, ``'none of these'``, or None for an unreadable video.
+
+        Several labels are joined by ``|``, as a CSV of ``tools/adapt.py`` has them.
+        """
         if not self.ok:
             return None
-        return NONE_OF_THESE if self.rejected else self.labels[0]
+        if self.rejected or self.shown == []:
+            return NONE_OF_THESE
+        return '|'.join(self.shown or self.labels[:1])
 
     @property
     def probability(self) -> float | None:
@@ -64,6 +70,7 @@ class VideoResult:
         return {
             'video': self.video,
             'label': self.label,
+            **({} if self.shown is None else {'shown': [] if self.rejected else self.shown}),
             'topk': [
                 {'label': name, 'probability': p, 'cosine': c, 'logit': logit}
                 for name, p, c, logit in rows
@@ -96,19 +103,19 @@ def to_csv(results: Sequence[VideoResult]) -> str:
 
 
 def to_table(results: Sequence[VideoResult]) -> str:
-    """Columns for a terminal."""
+    """Columns for a terminal; ``*`` behind each label shown, where there may be several."""
     rows = [('video', '', 'label', 'probability', 'cosine', 'logit')]
     for r in results:
         if not r.ok:
             continue
-        if r.rejected:
+        if r.label == NONE_OF_THESE:
             rows.append((printable(r.video), '', NONE_OF_THESE, '', '', ''))
         for rank, name in enumerate(r.labels):
             rows.append(
                 (
-                    printable(r.video) if rank == 0 and not r.rejected else '',
+                    printable(r.video) if rank == 0 and r.label != NONE_OF_THESE else '',
                     str(rank + 1),
-                    name,
+                    f'{name} *' if r.shown and name in r.shown else name,
                     f'{r.probabilities[rank]:.3f}',
                     f'{r.cosines[rank]:.3f}',
                     f'{r.logits[rank]:.2f}',
@@ -131,31 +138,11 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     return ''.join(lines)
 
 
-def check_target(path: str | Path) -> None:
-    """Find out that a file cannot be written before the work, not after it.
-
-    Raises:
-        OSError: its folder does not exist or cannot be written to, or a folder is in its place.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist')
-    if path.is_dir():
-        raise IsADirectoryError(f'{path}: a folder is in the place of the file to write')
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise PermissionError(
-            f'{path}: the folder {path.parent} cannot be written to ({error.strerror}): name '
-            'a file in another one'
-        ) from error
-
-
 def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
     """Have ``write`` make a file that a user named, whole or not at all.
 
     Raises:
-        OSError: as :func:`check_target`.
+        OSError: as :func:`.files.check_target`.
     """
     check_target(path)
     with replacing(path) as temporary:

@@ -56,8 +56,8 @@ class FrameStream:
 class FileStream(FrameStream):
     """A video file or a folder of images, by the one reader, in a decoding process of its own.
 
-    Only frames that are asked for leave that process. ``limit_sec`` is how long it may take without
-    getting on.
+    Only frames that are asked for leave that process. ``kind``: container, codec and pixel format,
+    where they are known. ``limit_sec`` is how long it may take without getting on.
     """
 
     def __init__(self, path: str | Path, limit_sec: float = 60.0) -> None:
@@ -67,7 +67,7 @@ class FileStream(FrameStream):
             self._reader = IsolatedReader(
                 text, limit_sec, threads=0, patient=True, process=self._process
             )
-            self.times = self._reader.times
+            self.times, self.kind = self._reader.times, self._reader.kind
         except BaseException:
             self._process.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..adapters import AdapterError, all_options
 from ..archives import not_finite
+from ..spelling import few
 
 if TYPE_CHECKING:
     from .msta_backbone import MSTABackbone
@@ -21,7 +23,20 @@ _MOST_PROBLEMS = 8
 
 
 class CheckpointError(ValueError):
-    """A checkpoint does not belong to this model."""
+    """A checkpoint does not belong to this model, or cannot be used at all."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A file that was cut off or overwritten."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which foundation, by config and by a hash of its weights, and which adapter."""
+
+    foundation: dict[str, Any]
+    fingerprint: str
+    adapter: dict[str, Any] | None
 
 
 def pack_facts(backbone: MSTABackbone) -> Tensor:
@@ -44,8 +59,15 @@ def check_belongs(backbone: MSTABackbone, state_dict: dict[str, Any], prefix: st
     Raises:
         CheckpointError: Naming what differs; nothing was loaded.
     """
-    facts = _unpack(state_dict.get(f'{prefix}_extra_state'))
+    extra = state_dict.get(f'{prefix}_extra_state')
+    if extra is None:
+        raise CheckpointError(
+            'not a checkpoint of this project: it does not say which foundation its adapters '
+            'were trained on. Foundation weights go into model.backbone.foundation.checkpoint'
+        )
+    facts = read_facts(extra, 'the checkpoint')
     _check_foundation(backbone, facts)
+    adapter = _as_json(backbone.adapter_cfg)
     own = backbone.state_dict(prefix=prefix, keep_vars=True)
     given = {k: v for k, v in state_dict.items() if k.startswith(prefix)}
     odd = [f'{key} is not a tensor' for key, value in given.items() if not torch.is_tensor(value)]
@@ -60,35 +82,29 @@ def check_belongs(backbone: MSTABackbone, state_dict: dict[str, Any], prefix: st
     ]
     problems += [f'{key} holds NaN or infinity' for key in not_finite(given.items())]
     if problems:
-        more = len(problems) - _MOST_PROBLEMS
         raise CheckpointError(
-            f'the checkpoint holds adapters {facts.get("adapter")}, this model has '
-            f'{_as_json(backbone.adapter_cfg)}; nothing was loaded: '
-            + '; '.join(problems[:_MOST_PROBLEMS])
-            + (f' and {more} more' if more > 0 else '')
+            f'the checkpoint holds adapters {facts.adapter}, this model has {adapter}; nothing was '
+            f'loaded: {few(problems, _MOST_PROBLEMS, "; ")}'
         )
-    _warn_of_options(facts.get('adapter'), _as_json(backbone.adapter_cfg))
+    _warn_of_options(facts.adapter, adapter)
 
 
-def _unpack(extra: Tensor | None) -> dict[str, Any]:
-    if extra is None:
-        raise CheckpointError(
-            'not a checkpoint of this project: it does not say which foundation its adapters '
-            'were trained on. Foundation weights go into model.backbone.foundation.checkpoint'
-        )
+def read_facts(extra: Tensor, name: object) -> Facts:
+    """Return the facts in a backbone's extra state; ``name`` is the file's, for the error."""
     try:
         facts = json.loads(bytes(extra.tolist()))
-        return {**facts, 'foundation': facts['foundation'], 'fingerprint': facts['fingerprint']}
+        foundation = {'type': facts['foundation']['type'], 'arch': facts['foundation']['arch']}
+        return Facts(foundation, str(facts['fingerprint']), facts.get('adapter'))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f'the checkpoint is damaged: {error!r}') from error
+        raise DamagedCheckpointError(f'{name} is damaged: {error!r}') from error
 
 
-def _check_foundation(backbone: MSTABackbone, facts: dict[str, Any]) -> None:
-    theirs = facts['fingerprint']
+def _check_foundation(backbone: MSTABackbone, facts: Facts) -> None:
+    theirs = facts.fingerprint
     if theirs == backbone.fingerprint or backbone.foundation.has_fingerprint(theirs):
         return
     raise CheckpointError(
-        f'the checkpoint was trained on another foundation: {facts["foundation"]} with fingerprint '
+        f'the checkpoint was trained on another foundation: {facts.foundation} with fingerprint '
         f'{theirs}, but this model has {backbone.foundation_cfg} with fingerprint '
         f'{backbone.fingerprint}, read from {backbone.checkpoint}. Its adapters would give wrong '
         'scores; set model.backbone.foundation to the one it was trained on'

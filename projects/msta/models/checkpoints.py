@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from ..archives import ArchiveError, DamagedArchiveError, check_size, not_finite, read_plain
 from ..foundation.torchscript import is_torchscript
-from .belonging import CheckpointError
+from .belonging import CheckpointError, DamagedCheckpointError, Facts, read_facts
 from .recipe import Recipe
 
 EXTRA_STATE = 'backbone._extra_state'
@@ -27,19 +26,6 @@ class NotAdaptersError(CheckpointError):
 
     Which of them it is ``load_foundation`` says, which knows the keys of foundations.
     """
-
-
-class DamagedCheckpointError(CheckpointError):
-    """A file that was cut off or overwritten."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Which foundation, by config and by a hash of its weights, and which adapter."""
-
-    foundation: dict[str, Any]
-    fingerprint: str
-    adapter: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -109,13 +95,3 @@ def _may_hold_adapters(path: Path) -> bool:
     with path.open('rb') as file:
         begun = file.read(4) in (b'', _ZIP)
     return begun and not (zipfile.is_zipfile(path) and is_torchscript(check_size(path)))
-
-
-def read_facts(extra: Tensor, origin: str | Path) -> Facts:
-    """Return the facts in a backbone's extra state."""
-    try:
-        facts = json.loads(bytes(extra.tolist()))
-        foundation = {'type': facts['foundation']['type'], 'arch': facts['foundation']['arch']}
-        return Facts(foundation, str(facts['fingerprint']), facts.get('adapter'))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCheckpointError(f'{origin}: the checkpoint is damaged: {error!r}') from error

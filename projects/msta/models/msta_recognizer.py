@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,12 @@ class MSTARecognizer(BaseRecognizer):
     def init_weights(self) -> None:
         """Read the foundation's weights, and the descriptions the loss needs."""
         self.backbone.init_weights()
-        if not self.cls_head.is_init:  # a second call would be warned about
-            self.cls_head.init_weights()
+        head, foundation = self.cls_head, self.backbone.foundation
+        if not head.is_init:  # a second call would be warned about
+            head.init_weights()
+        own = head.multi_class and foundation.arch.logit_bias and head.logit_scale is None
+        if own and not head.bias_is_given:
+            head.logit_bias = float(foundation.logit_bias)
         self._targets = None
         written = self.cls_head.needs_descriptions
         if self.cls_head.alpha and (self.descriptions is not None or not written):
@@ -155,6 +160,9 @@ class MSTARecognizer(BaseRecognizer):
             logit_scale=head.logit_scale,
             average_clips=head.average_clips,
             test_pipeline=self.test_pipeline,
+            multi_class=head.multi_class,
+            logit_bias=head.logit_bias,
+            threshold=head.threshold,
         )
         return recipe.pack()
 
@@ -169,6 +177,19 @@ class MSTARecognizer(BaseRecognizer):
             self.set_labels(recipe.labels)
             self._described_labels = recipe.labels
         self.test_pipeline = self.test_pipeline or recipe.test_pipeline
+        head = self.cls_head
+        if recipe.multi_class != head.multi_class:
+            was = 'several labels' if recipe.multi_class else 'one label'
+            warnings.warn(
+                f'the adapters were trained for {was} per video, and cls_head.multi_class is '
+                f'{head.multi_class}: their probabilities mean little until they are trained on',
+                stacklevel=2,
+            )
+        elif recipe.multi_class:
+            if not head.bias_is_given:
+                head.logit_bias = recipe.logit_bias
+            if head.threshold is None:
+                head.threshold = recipe.threshold
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # Checkpoints from before they carried it have none.

@@ -27,7 +27,8 @@ class Recipe:
     """How a model was meant to be used; None where it is not known.
 
     ``logit_scale`` is the head's own, None for the foundation's. ``test_pipeline`` is there only if
-    every step is one of :data:`STEPS` and has plain settings.
+    every step is one of :data:`STEPS` and has plain settings. With ``multi_class`` a video may have
+    several labels: those whose probability reaches ``threshold``.
     """
 
     labels: list[str] | None = None
@@ -35,6 +36,9 @@ class Recipe:
     logit_scale: float | None = None
     average_clips: str | None = 'prob'
     test_pipeline: Sequence[Mapping[str, Any]] | None = None
+    multi_class: bool = False
+    logit_bias: float | None = None
+    threshold: float | None = None
 
     def pack(self) -> Tensor:
         """Bytes ``(N,)``, uint8, safe to read anywhere."""
@@ -55,12 +59,12 @@ class Recipe:
             known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
             recipe = cls(**known)
             texts = [*(recipe.labels or []), *(recipe.templates or [])]
-            numbers = [recipe.logit_scale or 1.0]
+            numbers = [recipe.logit_scale, recipe.logit_bias, recipe.threshold]
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f'what it says of its labels is damaged: {error!r}') from error
         if not all(isinstance(text, str) for text in texts):
             raise CheckpointError('what it says of its labels is damaged: names that are not text')
-        if not all(isinstance(number, (int, float)) for number in numbers):
+        if not all(isinstance(number, (int, float)) for number in numbers if number is not None):
             raise CheckpointError('what it says of its labels is damaged: a scale without a number')
         if not is_portable(recipe.test_pipeline):
             raise CheckpointError('its test pipeline names steps that no checkpoint may ask for')

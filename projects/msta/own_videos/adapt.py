@@ -14,11 +14,11 @@ from ..files import write_text
 from ..foundation import Architecture, load_foundation
 from ..foundation.weights import TINY_SHAPES
 from ..locks import locked
-from .collect import Clip, Collection, collect
+from .collect import SEVERAL, Clip, Collection, collect
 from .config_file import make_config, write_config
 from .earlier import join_earlier, new_classes
 from .files import write_lists, write_results
-from .models import best_rate, frames_of, machine, score_clips, train_adapters, try_rates
+from .models import best_trial, frames_of, machine, score_clips, train_adapters, try_rates
 from .recipe import Choice, Situation, choose, tell
 from .report import Findings, next_lines, write_report
 from .split import Split, split_clips
@@ -92,15 +92,16 @@ def adapt(
     """
     out = Path(out).expanduser().resolve()
     before = None if start is None else Path(start).expanduser().resolve()
-    weights = Path(foundation or TINY_SHAPES).expanduser().resolve()
-    collection = collect(source, videos, labels, group)
+    # Not resolved: what a link in Hugging Face's cache stands for has no configs beside it.
+    weights = Path(foundation or TINY_SHAPES).expanduser().absolute()
+    collection = collect(source, videos, labels, group, least=1 if before else 2)
     if before is not None:
         collection = join_earlier(before, collection)
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     clips = [(c.path, c.labels, c.group, c.split) for c in collection.clips]
     asked = {
         'videos': digest([str(collection.root), sorted(clips)]),
-        'classes': digest(collection.names),
+        'classes': digest([*collection.names, *([SEVERAL] if collection.multi_label else [])]),
         'foundation': str(weights),
         'start': str(before or ''),
         'held_out': held_out,
@@ -139,6 +140,7 @@ class _Work:
         given: Mapping[str, Any],
     ) -> Adapted:
         names, root = self.collection.names, self.collection.root
+        several = self.collection.multi_label
         self.say(f'{len(self.collection.clips)} videos of {len(names)} classes in {root}')
         self.note(self.collection.remarks)
         self.say('checking every video')
@@ -156,19 +158,23 @@ class _Work:
                 f'{copies[0][0]} and {copies[0][1]}): the accuracy may be too good. Say which '
                 'clips belong together: --group'
             )
-        write_lists(self.out, root, names, split, left_out)
+        write_lists(self.out, root, names, split, left_out, several)
         self.say(f'{len(split.train)} clips to train on, {len(split.test)} held out')
         arch = load_foundation(self.weights).arch
         described = self.describe(arch, descriptions, describe)
         choices = self.choose(arch, split, described, given)
         trials = self.search(arch, split, choices)
         rates = choices['learning_rates'].value
-        rate = best_rate(trials) if trials else rates[len(rates) // 2]
+        tried = best_trial(trials) if trials else (rates[len(rates) // 2], 0.0, None)
+        rate, threshold = tried[0], 0.5 if tried[2] is None else tried[2]
         self.say(f'learning rate {rate:g}')
+        if several:
+            why = 'nothing to choose it by' if tried[2] is None else 'the highest F1 in the trial'
+            self.say(f'labels are shown from a probability of {threshold:.2f} on ({why})')
         config = self.out / 'config.py'
         cfg = make_config(
             arch, self.weights, self.out, root, choices, rate, self.seed, split.test,
-            self.before and self.before / 'adapters.pth',
+            self.before and self.before / 'adapters.pth', None, several, threshold,
         )  # fmt: skip
         write_config(config, cfg, choices, self.command)
         self.say('training')
@@ -176,8 +182,10 @@ class _Work:
         frozen, adapted = self.evaluate(split.test, config, checkpoint)
         findings = Findings(
             f'{self.out.name}: recognising {len(names)} actions', names, split.train, split.test,
-            frozen, adapted, choices, trials, [*self.collection.remarks, *split.remarks],
+            frozen, adapted, choices, [(tried[0], tried[1]) for tried in trials],
+            [*self.collection.remarks, *split.remarks],
             left_out, copies, new_classes(self.before, names), self.command, self.out,
+            several, threshold,
         )  # fmt: skip
         report = self.out / 'report.html'
         figures = write_report(report, findings, lambda path: frames_of(root / path))
@@ -215,6 +223,7 @@ class _Work:
             described=described,
             gpu_gib=gpu,
             cores=cores,
+            videos=len(split.train),
         )
         choices = choose(situation, given)
         for line in tell(choices):
@@ -223,14 +232,17 @@ class _Work:
 
     def search(
         self, arch: Architecture, split: Split, choices: Mapping[str, Choice]
-    ) -> list[tuple[float, float]]:
-        """Accuracy of each learning rate on a fifth of the training clips, held out; [] if one."""
+    ) -> list[tuple[float, float, float | None]]:
+        """What :func:`.models.try_rates` gives on a fifth of the training clips, held out.
+
+        [] for a single rate, unless it is several labels that a threshold is wanted for.
+        """
         rates = choices['learning_rates'].value
         names = self.collection.names
         inner = split_clips(
             [Clip(c.path, c.labels, c.group) for c in split.train], names, 0.2, self.seed + 1
         )
-        if len(rates) == 1:
+        if len(rates) == 1 and not self.collection.multi_label:
             return []
         if len(inner.test) < max(8, len(names)):
             self.say(
@@ -243,14 +255,16 @@ class _Work:
             cfg = make_config(
                 arch, self.weights, self.out, self.collection.root, choices, rate, self.seed,
                 inner.test, self.before and self.before / 'adapters.pth', self.out / 'search',
+                self.collection.multi_label,
             )  # fmt: skip
             write_config(folder / 'config.py', cfg, choices, f'a trial of {self.command}')
             return folder / 'config.py'
 
-        write_lists(self.out / 'search', self.collection.root, names, inner, [])
+        several = self.collection.multi_label
+        write_lists(self.out / 'search', self.collection.root, names, inner, [], several)
         return try_rates(
             rates, inner.test, self.collection.root, config_for, self.out / 'search', self.state,
-            self.workers, self.say,
+            self.workers, self.say, several,
         )  # fmt: skip
 
     def evaluate(

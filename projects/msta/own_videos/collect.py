@@ -9,14 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..datasets.lists.annotations import AnnotationError, Video, read_annotations, scan_folder
+from ..datasets.lists.annotations import (
+    LABEL_SEPARATOR,
+    AnnotationError,
+    Video,
+    read_annotations,
+    scan_folder,
+)
 from ..datasets.lists.check import recording
 from ..labels import humanize_label, read_labels
 
 NAMES_FILE = 'names.csv'
-LABEL_SEPARATOR = '|'
 _PATHS = ('path', 'video', 'video_path', 'filename', 'file')
-_LABELS = ('label', 'labels', 'class', 'category')
+_LABELS = ('label', 'class', 'category')
+SEVERAL = 'labels'  # the column of videos that may have several
 # 'id_42', 'class3', '007', 'A1': nothing that a text tower has read about.
 _NO_WORD = re.compile(r'(id|class|label|cat|category|action|type|c)?[\s_-]*[a-z]?\d+', re.I)
 
@@ -42,17 +48,16 @@ class Clip:
 
 @dataclass(slots=True)
 class Collection:
-    """The clips below ``root``, the class names, and what is worth saying about them."""
+    """The clips below ``root``, the class names, and what is worth saying about them.
+
+    ``multi_label``: whether a video may show several classes.
+    """
 
     root: Path
     names: list[str]
     clips: list[Clip]
     remarks: list[str] = field(default_factory=list)
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether a video may show several classes."""
-        return any(len(clip.labels) > 1 for clip in self.clips)
+    multi_label: bool = False
 
     def counts(self, clips: Sequence[Clip] | None = None) -> list[int]:
         """Clips of each class."""
@@ -65,24 +70,27 @@ def collect(
     videos: str | Path | None = None,
     labels: str | Path | Sequence[str] | None = None,
     group: str | None = None,
+    least: int = 2,
 ) -> Collection:
     """Read what a user has.
 
     Args:
         source: a folder with one folder per class (beside them, ``names.csv`` may give better
-            names: ``folder,name``); a CSV with the columns ``path`` and ``label`` (several labels
-            separated by ``|``) and, if wanted, ``group`` and ``split``; or a list of
-            ``path index`` lines.
+            names: ``folder,name``); a CSV with the columns ``path`` and ``label`` (or
+            ``labels``, where a video may have several: ``run|jump``) and, if wanted, ``group`` and
+            ``split``; or a list of ``path index`` lines.
         videos: the folder that paths in a list are relative to; that of the list by default.
         labels: class names in order; needed for a list of ``path index`` lines.
         group: the CSV's column of groups, or a regular expression whose first group (or whole
             match) in a path names what a clip was cut from. By default the forms of UCF-101
             (``_g07_``) and Kinetics (``ID_000010_000020``) are known.
+        least: fewest classes with videos; 1 where others are known from before.
 
     Raises:
         AnnotationError: nothing that can be trained on, with what is missing.
     """
     source = Path(source).expanduser()
+    several = False
     if source.is_dir():
         found, folders = scan_folder(source, None if labels is None else read_labels(labels))
         names = _names_of_folders(source, folders)
@@ -90,7 +98,7 @@ def collect(
         root, column = source, None
     elif source.suffix.lower() == '.csv':
         root = Path(videos or source.parent)
-        clips, names, column = _read_csv(source, labels, group)
+        clips, names, column, several = _read_csv(source, labels, group)
     elif source.is_file():
         if labels is None:
             raise AnnotationError(
@@ -106,16 +114,16 @@ def collect(
         )
     if not root.is_dir():
         raise AnnotationError(f'{root}: no such folder of videos')
-    collection = Collection(root.resolve(), names, clips)
-    _check(collection, source)
+    collection = Collection(root.resolve(), names, clips, multi_label=several)
+    _check(collection, source, least)
     collection.clips = _with_groups(clips, group if column is None else None)
     return collection
 
 
-def _check(collection: Collection, source: Path) -> None:
+def _check(collection: Collection, source: Path, least: int) -> None:
     counts = collection.counts()
     present = [name for name, count in zip(collection.names, counts, strict=True) if count]
-    if len(present) < 2:
+    if len(present) < least:
         raise AnnotationError(
             f'{source}: videos of {len(present)} class ({", ".join(present)}): a recogniser tells '
             'at least two classes apart. Add a folder of what it must not be taken for'
@@ -126,6 +134,8 @@ def _check(collection: Collection, source: Path) -> None:
             f'{len(empty)} classes have no video and are recognised by their names alone: '
             f'{", ".join(empty[:10])}'
         )
+    if collection.multi_label:
+        collection.remarks.append(_told(collection.clips))
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
         collection.remarks.append(
@@ -135,9 +145,22 @@ def _check(collection: Collection, source: Path) -> None:
         )
 
 
+def _told(clips: Sequence[Clip]) -> str:
+    mean = sum(len(clip.labels) for clip in clips) / len(clips)
+    if mean == 1:
+        return (
+            f'the column {SEVERAL} has one class for every video, and each class is still judged '
+            'for itself: call the column label to have the classes told from each other'
+        )
+    return (
+        f'a video may have several classes (column {SEVERAL}; {mean:.1f} on average): each class '
+        'is judged for itself'
+    )
+
+
 def _names_of_folders(source: Path, folders: Sequence[str]) -> list[str]:
     """The class names: those of ``names.csv``, else the folders' names as words."""
-    given = _read_names(source / NAMES_FILE)
+    given = read_names(source / NAMES_FILE)
     unknown = sorted(set(given) - set(folders))
     if unknown:
         raise AnnotationError(
@@ -147,7 +170,8 @@ def _names_of_folders(source: Path, folders: Sequence[str]) -> list[str]:
     return read_labels([given.get(folder) or humanize_label(folder) for folder in folders])
 
 
-def _read_names(path: Path) -> dict[str, str]:
+def read_names(path: Path) -> dict[str, str]:
+    """Folder -> class name, of a ``names.csv``; nothing where there is no such file."""
     if not path.is_file():
         return {}
     rows = _rows(path)
@@ -174,15 +198,21 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def _read_csv(
     source: Path, labels: str | Path | Sequence[str] | None, group: str | None
-) -> tuple[list[Clip], list[str], str | None]:
+) -> tuple[list[Clip], list[str], str | None, bool]:
     rows = _rows(source)
     header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     path_column = next((header.index(name) for name in _PATHS if name in header), None)
-    label_column = next((header.index(name) for name in _LABELS if name in header), None)
+    found = [header.index(name) for name in (SEVERAL, *_LABELS) if name in header]
+    label_column, several = found[0] if found else None, SEVERAL in header
+    if several and len(found) > 1:
+        raise AnnotationError(
+            f'{source}: its first line names both {SEVERAL} (several classes per video) and '
+            f'{header[found[1]]} (one): leave one of them out'
+        )
     if path_column is None or label_column is None:
         raise AnnotationError(
             f'{source}: its first line is {header}; it must name the columns: path,label '
-            '(and group, split, if you have them)'
+            f'(or path,{SEVERAL} for several per video; and group, split, if you have them)'
         )
     column = group.lower() if group and group.lower() in header else None
     if column is None and 'group' in header and group is None:
@@ -192,9 +222,15 @@ def _read_csv(
     for number, row in rows[1:]:
         if len(row) < len(header):
             raise AnnotationError(f'{source}, line {number}: {len(row)} of {len(header)} columns')
-        said = [part.strip() for part in row[label_column].split(LABEL_SEPARATOR) if part.strip()]
-        if not said:
+        said = [part.strip() for part in row[label_column].split(LABEL_SEPARATOR)]
+        if not all(said):
             raise AnnotationError(f'{source}, line {number}: {row[path_column]} has no label')
+        if len(said) > 1 and not several:
+            raise AnnotationError(
+                f'{source}, line {number}: {row[label_column]!r} in the column '
+                f'{header[label_column]}, which has one class: call the column {SEVERAL} if a '
+                f'video may have several, or write the class without {LABEL_SEPARATOR}'
+            )
         of = row[header.index(column)].strip() if column else ''
         side = row[split_column].strip().lower() if split_column is not None else ''
         side = 'test' if side in ('val', 'valid', 'validation') else side
@@ -218,7 +254,7 @@ def _read_csv(
                 '--labels'
             )
         clips.append(Clip(path, tuple(sorted({index[name] for name in said})), of, side))
-    return clips, read_labels(names), column
+    return clips, read_labels(names), column, several
 
 
 def _with_groups(clips: Sequence[Clip], pattern: str | None) -> list[Clip]:

@@ -29,6 +29,8 @@ def make_config(
     test: Sequence[Clip],
     start: Path | None = None,
     lists: Path | None = None,
+    multi_label: bool = False,
+    threshold: float | None = None,
 ) -> Config:
     """Lay a recipe out as a config.
 
@@ -43,6 +45,8 @@ def make_config(
         test: the clips held out; without any, the config tests nothing.
         start: adapters that training begins with.
         lists: the folder of train.txt and test.txt, if not ``folder``.
+        multi_label: whether a video may have several classes.
+        threshold: the probability from which on one of several is shown.
     """
     lists = lists or folder
     value = {name: choice.value for name, choice in choices.items()}
@@ -55,6 +59,7 @@ def make_config(
         pipeline=train_views,
         labels=str(folder / 'labels.txt'),
         max_failed=0.2,
+        **(dict(multi_class=True) if multi_label else {}),
     )
     held_out = dict(
         dataset,
@@ -67,6 +72,10 @@ def make_config(
         # A class below an even share is repeated (Gupta et al., LVIS, section 4.1).
         share = 1 / len(read_labels(folder / 'labels.txt'))
         dataset = dict(type='ClassBalancedDataset', oversample_thr=share, dataset=dataset)
+    head = dict(type='ConsistencyHead', alpha=1.0, targets=tuple(value['targets']))
+    if multi_label:
+        head |= dict(multi_class=True, threshold=threshold)
+    metric = dict(type='MultiLabelMetric' if multi_label else 'MSTAMetric')
     spelt = {f: getattr(arch, f) for f in arch.__dataclass_fields__ if f != 'kind'}
     settings: dict[str, Any] = dict(
         model=dict(
@@ -81,7 +90,7 @@ def make_config(
                     scale=value['scale'],
                 ),
             ),
-            cls_head=dict(type='ConsistencyHead', alpha=1.0, targets=tuple(value['targets'])),
+            cls_head=head,
             labels=str(folder / 'labels.txt'),
             template='a video of {}.',
             descriptions=str(folder / 'descriptions.json') if described else None,
@@ -132,8 +141,8 @@ def make_config(
             val_dataloader=loader,
             test_cfg=dict(type='TestLoop'),
             val_cfg=dict(type='ValLoop'),
-            test_evaluator=dict(type='MSTAMetric'),
-            val_evaluator=dict(type='MSTAMetric'),
+            test_evaluator=metric,
+            val_evaluator=metric,
         )
     if value['cached_views']:
         settings['default_hooks']['feature_cache'] = dict(

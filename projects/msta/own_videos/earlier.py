@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..datasets.lists.annotations import AnnotationError
 from ..labels import read_labels
-from .collect import Clip, Collection
+from .collect import SEVERAL, Clip, Collection
 from .windows import WINDOWS_FILE
 
 SPLIT_FILE = 'split.json'
@@ -33,6 +33,13 @@ def join_earlier(before: Path, new: Collection) -> Collection:
         )
     known = json.loads(split.read_text(encoding='utf-8'))
     old_names = read_labels(before / 'labels.txt')
+    several = any(len(entry['labels']) > 1 for entry in known.values())
+    if several != new.multi_label:
+        raise AnnotationError(
+            f'{before}: its videos have {"several labels" if several else "one label"} each, the '
+            f'new ones {"several" if new.multi_label else "one"}: give the new ones as a CSV with '
+            f'the column {SEVERAL if several else "label"}, or adapt to all anew, without --start'
+        )
     names = [*old_names, *(name for name in new.names if name not in set(old_names))]
     index = {name: position for position, name in enumerate(names)}
     gone = [path for path in known if not Path(path).exists()]
@@ -63,7 +70,7 @@ def join_earlier(before: Path, new: Collection) -> Collection:
         # A clip that is a group of its own carries its path.
         group = f'file:{path}' if clip.group == f'file:{clip.path}' else clip.group
         clips.append(replace(clip, path=path, labels=labels, group=group))
-    return Collection(root, names, clips, new.remarks)
+    return Collection(root, names, clips, new.remarks, several)
 
 
 def new_classes(before: Path | None, names: Sequence[str]) -> frozenset[int]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..datasets.lists.annotations import Video, write_annotations, write_lines
 from ..files import write_json, write_text
+from .several import per_class
 from .split import Split
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ def write_lists(
     names: Sequence[str],
     split: Split,
     left_out: Sequence[tuple[str, str]],
+    multi_label: bool = False,
 ) -> None:
     """Write class names, both lists, what was left out, and each clip's side and group."""
     out.mkdir(parents=True, exist_ok=True)
     write_lines(out / 'labels.txt', names)
     sides = {}
     for side, clips in (('train', split.train), ('test', split.test)):
-        write_annotations(out / f'{side}.txt', [Video(clip.path, clip.label) for clip in clips])
+        videos = [Video(clip.path, clip.labels[0], clip.labels[1:]) for clip in clips]
+        write_annotations(out / f'{side}.txt', videos, multi_label)
         for clip in clips:
             sides[str(root / clip.path)] = {
                 'side': side,
@@ -55,8 +58,10 @@ def write_results(path: Path, findings: Findings, figures: Mapping[str, Any], ra
             for part in figures.get('parts', [])
         ],
         'learning_rate': rate,
-        'trials': [{'rate': tried, 'accuracy': right} for tried, right in findings.trials],
+        'trials': [{'rate': tried, findings.measure: value} for tried, value in findings.trials],
+        **({'threshold': findings.threshold} if findings.multi_label else {}),
         'choices': {name: asdict(choice) for name, choice in findings.choices.items()},
+        **({'per_class': per_class(findings)} if findings.multi_label else {}),
         'left_out': [{'path': video, 'why': why} for video, why in findings.left_out],
         'near_duplicates': [{'test': a, 'train': b} for a, b in findings.copies],
         'remarks': findings.remarks,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .collect import Clip
+
 _DRAWS = 2000
 _NORMAL_95 = 1.959964
 
@@ -29,6 +31,14 @@ def right_answers(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Whether each clip's best class is the true one ``(N,)``; one that failed (NaN) is wrong."""
     known = np.isfinite(scores).all(1)
     return known & (np.where(np.isfinite(scores), scores, -np.inf).argmax(1) == truth)
+
+
+def truth_of(clips: Sequence[Clip], classes: int) -> np.ndarray:
+    """Whether each clip shows each class, ``(N, K)``."""
+    truth = np.zeros((len(clips), classes), bool)
+    for row, clip in enumerate(clips):
+        truth[row, list(clip.labels)] = True
+    return truth
 
 
 def rate(right: np.ndarray) -> Rate:
@@ -53,12 +63,51 @@ def paired_gain(
     answers of each clip kept together.
     """
     difference = 100 * (np.asarray(after, float) - np.asarray(before, float))
-    names = sorted(set(groups))
-    index = {name: position for position, name in enumerate(names)}
-    of = np.array([index[group] for group in groups])
-    sums = np.bincount(of, difference, len(names))
-    sizes = np.bincount(of, minlength=len(names))
+    times = _drawn(groups, seed)
+    return _interval(difference.mean(), times @ difference / times.sum(1), len(difference))
+
+
+def mean_precisions(
+    before: np.ndarray, after: np.ndarray, truth: np.ndarray, groups: Sequence[str], seed: int = 0
+) -> tuple[Rate, Rate, Rate]:
+    """Mean average precision by scores ``(N, K)`` before and after, and the gain, in percent.
+
+    Intervals are as in :func:`paired_gain`; a draw without a video of a class leaves it out.
+    """
+    from ..evaluation.multi_label import average_precisions
+
+    times = _drawn(groups, seed)
+    values = [float(100 * np.nanmean(average_precisions(s, truth))) for s in (before, after)]
+    draws = [100 * np.nanmean(drawn_precisions(s, truth, times), 1) for s in (before, after)]
+    first, second = (_interval(v, d, len(truth)) for v, d in zip(values, draws, strict=True))
+    return first, second, _interval(values[1] - values[0], draws[1] - draws[0], len(truth))
+
+
+def drawn_precisions(scores: np.ndarray, truth: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Average precisions ``(D, K)`` of D draws that take clips ``times`` ``(D, N)`` times."""
+    known = np.isfinite(scores).all(1)
+    scores = np.where(known[:, None], scores, scores[known].min(initial=0.0) - 1)
+    columns = []
+    for score, true in zip(scores.T, truth.T, strict=True):
+        order = np.argsort(-score, kind='stable')
+        # Equal scores are shown together: the precision is that behind the last of them.
+        last = np.searchsorted(-score[order], -score[order], 'right') - 1
+        shown, found = times[:, order].cumsum(1), (times * true)[:, order].cumsum(1)
+        with np.errstate(invalid='ignore'):
+            precision = np.nan_to_num(found[:, last] / shown[:, last])
+            weights = (times * true)[:, order]
+            columns.append((weights * precision).sum(1) / weights.sum(1))
+    return np.stack(columns, 1)
+
+
+def _drawn(groups: Sequence[str], seed: int) -> np.ndarray:
+    """How often each clip is in each of many draws of whole groups, ``(D, N)``."""
+    names, of = np.unique(np.asarray(groups), return_inverse=True)
     draws = np.random.default_rng(seed).integers(0, len(names), (_DRAWS, len(names)))
-    means = sums[draws].sum(1) / sizes[draws].sum(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Rate(float(difference.mean()), float(low), float(high), len(difference))
+    counts = np.stack([np.bincount(draw, minlength=len(names)) for draw in draws])
+    return counts[:, of]
+
+
+def _interval(value: float, draws: np.ndarray, count: int) -> Rate:
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return Rate(float(value), float(low), float(high), count)

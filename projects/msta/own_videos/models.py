@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from ..datasets.decoding import VideoDecodeError
 from ..datasets.readers import read_frames
+from ..evaluation.measures import best_threshold
 from .collect import Clip
-from .judge import right_answers
+from .judge import right_answers, truth_of
 from .state import State
 
 
@@ -50,7 +52,11 @@ def score_clips(
     """Scores ``(N, K)`` of clips; a row of NaN where one cannot be read. None: frozen."""
     from ..inference.inferencer import MSTAInferencer
 
-    with MSTAInferencer(config, checkpoint, workers=workers) as inferencer:
+    with warnings.catch_warnings():
+        # The frozen model of several labels gives no probabilities; its order is what is measured.
+        warnings.filterwarnings('ignore', 'no bias is known')
+        inferencer = MSTAInferencer(config, checkpoint, workers=workers)
+    with inferencer:
         scores = np.full((len(clips), len(inferencer.labels)), np.nan)
         results = inferencer.iterate([str(root / clip.path) for clip in clips])
         for row, result in enumerate(results):
@@ -68,33 +74,46 @@ def try_rates(
     state: State,
     workers: int,
     say: Callable[[str], None],
-) -> list[tuple[float, float]]:
+    multi_label: bool = False,
+) -> list[tuple[float, float, float | None]]:
     """Train with each learning rate and test on held-out training clips.
 
     Returns:
-        (rate, accuracy in 0..1) for each.
+        (rate, accuracy or, with ``multi_label``, mean average precision in 0..1, and the best
+        threshold there) for each.
     """
+    from ..evaluation.multi_label import average_precisions
+
     trials = []
-    truth = np.array([clip.label for clip in held_out])
     for rate in rates:
         step = f'learning rate {rate:g}'
-        right = state.get(step)
-        if right is None:
+        found = state.get(step)
+        if found is None:
             say(f'trying {step}')
             place = folder / f'rate_{rate:g}'
             config = config_for(rate, place)
             checkpoint = train_adapters(config, place / 'training', place / 'adapters.pth')
             scores = score_clips(config, checkpoint, root, held_out, workers)
-            right = float(right_answers(scores, truth).mean())
-            state.set(step, right)
-        say(f'  {100 * right:.1f}% of {len(held_out)} held-out training clips')
-        trials.append((rate, right))
+            if multi_label:
+                truth = truth_of(held_out, scores.shape[1])
+                value = float(np.nanmean(average_precisions(scores, truth)))
+                found = [value, best_threshold(scores, truth)]
+            else:
+                found = right_answers(scores, np.array([clip.label for clip in held_out])).mean()
+                found = float(found)
+            state.set(step, found)
+        value, threshold = found if multi_label else (found, None)
+        measure = 'mean average precision' if multi_label else 'right'
+        say(f'  {100 * value:.1f}% {measure} on {len(held_out)} held-out training clips')
+        trials.append((rate, value, threshold))
     return trials
 
 
-def best_rate(trials: Sequence[tuple[float, float]]) -> float:
-    """The rate of the best accuracy; of equal ones the lowest, which changes the model least."""
-    return min(trials, key=lambda trial: (-trial[1], trial[0]))[0]
+def best_trial(
+    trials: Sequence[tuple[float, float, float | None]],
+) -> tuple[float, float, float | None]:
+    """The trial of the best value; of equal ones the lowest rate, which changes the model least."""
+    return min(trials, key=lambda trial: (-trial[1], trial[0]))
 
 
 def frames_of(path: Path) -> np.ndarray | None:

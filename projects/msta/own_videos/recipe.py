@@ -31,11 +31,12 @@ class Situation:
     described: bool
     gpu_gib: float | None
     cores: int
+    videos: int | None = None  # where some count for several classes
 
     @property
     def clips(self) -> int:
-        """Clips to train on; of several labels each counts once."""
-        return sum(self.counts)
+        """Clips to train on."""
+        return sum(self.counts) if self.videos is None else self.videos
 
     @property
     def shots(self) -> float:

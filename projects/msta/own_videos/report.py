@@ -14,6 +14,7 @@ import numpy as np
 
 from ..evaluation.measures import confusion_matrix
 from ..files import write_text
+from . import several
 from .collect import Clip
 from .judge import Rate, paired_gain, rate, right_answers
 from .recipe import Choice, words
@@ -45,10 +46,19 @@ class Findings:
     new_classes: frozenset[int] = frozenset()
     command: str = ''
     folder: Path = Path()
+    multi_label: bool = False
+    threshold: float = 0.5
+
+    @property
+    def measure(self) -> str:
+        """What the headline's figures are."""
+        return 'mean average precision' if self.multi_label else 'accuracy'
 
 
 def headline(findings: Findings) -> dict[str, Any]:
     """The figures on top: frozen, adapted, gain, with intervals; old and new classes apart."""
+    if findings.multi_label:
+        return several.headline(findings)
     truth = np.array([clip.label for clip in findings.test])
     groups = [clip.group for clip in findings.test]
     before, after = (right_answers(s, truth) for s in (findings.frozen, findings.adapted))
@@ -83,13 +93,16 @@ def write_report(
         title=findings.title,
         subtitle=f'{len(findings.names)} classes, {len(findings.train)} clips trained on, '
         f'{len(findings.test)} held out',
-        headline=_sentence(figures, len(findings.test)),
+        headline=_sentence(figures, findings),
         overall=figures or None,
         overall_note=_note(findings),
-        chance=100 / len(findings.names),
+        chance=several.guessing(findings)
+        if findings.multi_label and findings.test
+        else 100 / len(findings.names),
         parts=figures.get('parts'),
         remarks=findings.remarks,
-        measure='adapted',
+        measure='average precision' if findings.multi_label else '',
+        last='precision / recall' if findings.multi_label else 'most often taken for',
         classes=_class_rows(findings),
         matrix=_matrix(findings),
         **_mistakes(findings, frames_of),
@@ -106,23 +119,33 @@ def write_report(
     return figures
 
 
-def _sentence(figures: Mapping[str, Any], tested: int) -> str:
+def _sentence(figures: Mapping[str, Any], findings: Findings) -> str:
     if not figures:
         return 'No clip is held out, so nothing was measured'
     gain: Rate = figures['gain']
-    told = (
-        f'{figures["frozen"].value:.1f}% \u2192 {figures["adapted"].value:.1f}% of {tested} clips'
-    )
+    told = f'{figures["frozen"].value:.1f}% \u2192 {figures["adapted"].value:.1f}%'
+    tested = len(findings.test)
+    if findings.multi_label:
+        told += f' mean average precision on {tested} clips'
+    else:
+        told += f' of {tested} clips are recognised'
     if gain.low > 0:
-        return f'Adapting helps: {told} are recognised'
+        return f'Adapting helps: {told}'
     if gain.high < 0:
-        return f'Adapting hurts: {told} are recognised'
-    return f'Too few clips to say whether adapting helps: {told} are recognised'
+        return f'Adapting hurts: {told}'
+    return f'Too few clips to say whether adapting helps: {told}'
 
 
 def _note(findings: Findings) -> str:
     groups = len({clip.group for clip in findings.test})
     failed = int((~np.isfinite(findings.adapted).all(1)).sum()) if findings.test else 0
+    if findings.multi_label:
+        note = (
+            f'Mean of the classes\u2019 average precisions on held-out clips of {groups} '
+            'recordings. Intervals: bootstrap over recordings. Labels are shown from a probability '
+            f'of {findings.threshold:.2f} on.'
+        )
+        return note + (f' {failed} clips could not be read and rank last.' if failed else '')
     note = (
         f'Top-1 on held-out clips of {groups} recordings. Intervals: Wilson for a rate, bootstrap '
         'over recordings for the gain.'
@@ -131,6 +154,9 @@ def _note(findings: Findings) -> str:
 
 
 def _class_rows(findings: Findings) -> list[dict[str, Any]]:
+    if findings.multi_label:
+        rows = several.class_rows(findings)
+        return sorted(rows, key=_weakest_first)
     truth = np.array([clip.label for clip in findings.test], int)
     before = right_answers(findings.frozen, truth) if findings.test else np.empty(0, bool)
     after = right_answers(findings.adapted, truth) if findings.test else np.empty(0, bool)
@@ -154,7 +180,11 @@ def _class_rows(findings: Findings) -> list[dict[str, Any]]:
                 confused=confused,
             )
         )
-    return sorted(rows, key=lambda row: (row['share'] is None, row['share'] or 0.0, row['name']))
+    return sorted(rows, key=_weakest_first)
+
+
+def _weakest_first(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+    return row['share'] is None, row['share'] or 0.0, row['name']
 
 
 def _answers(findings: Findings) -> np.ndarray:
@@ -167,7 +197,7 @@ def _answers(findings: Findings) -> np.ndarray:
 
 
 def _matrix(findings: Findings) -> dict[str, Any] | None:
-    if not findings.test or len(findings.names) > _MOST_CLASSES_IN_MATRIX:
+    if findings.multi_label or not findings.test or len(findings.names) > _MOST_CLASSES_IN_MATRIX:
         return None
     truth = np.array([clip.label for clip in findings.test])
     counts = confusion_matrix(_answers(findings), truth, len(findings.names))
@@ -186,28 +216,28 @@ def _matrix(findings: Findings) -> dict[str, Any] | None:
 
 
 def _mistakes(findings: Findings, frames_of: Callable[[str], np.ndarray | None]) -> dict[str, Any]:
-    answers = _answers(findings)
-    wrong = [
-        (index, int(answer))
-        for index, (clip, answer) in enumerate(zip(findings.test, answers, strict=True))
+    wrong = several.mistakes(findings) if findings.multi_label else _wrong_answers(findings)
+    wrong.sort(key=lambda item: -item['sure'])
+    shown = []
+    for item in wrong[:_MOST_MISTAKES]:
+        frames = frames_of(item['path'])
+        shown.append(item | {'frames': [] if frames is None else [_jpeg(f) for f in frames]})
+    return dict(mistakes=shown, mistakes_left=len(wrong) - len(shown))
+
+
+def _wrong_answers(findings: Findings) -> list[dict[str, Any]]:
+    return [
+        dict(
+            path=clip.path,
+            said=f'{findings.names[answer]} ({scores[answer]:.0%})',
+            truth=f'{findings.names[clip.label]} ({scores[clip.label]:.0%})',
+            sure=scores[answer],
+        )
+        for clip, answer, scores in zip(
+            findings.test, _answers(findings), findings.adapted, strict=True
+        )
         if answer >= 0 and answer not in clip.labels
     ]
-    wrong.sort(key=lambda item: -findings.adapted[item])
-    shown = []
-    for index, answer in wrong[:_MOST_MISTAKES]:
-        clip, scores = findings.test[index], findings.adapted[index]
-        frames = frames_of(clip.path)
-        shown.append(
-            dict(
-                path=clip.path,
-                said=findings.names[answer],
-                sure=100 * scores[answer],
-                truth=findings.names[clip.label],
-                share=100 * scores[clip.label],
-                frames=[] if frames is None else [_jpeg(frame) for frame in frames],
-            )
-        )
-    return dict(mistakes=shown, mistakes_left=len(wrong) - len(shown))
 
 
 def _jpeg(frame: np.ndarray) -> str:

@@ -52,4 +52,5 @@ def check_videos(
     windows = [clip.path for clip in clips if clip.path not in seconds]
     if windows:
         probes += probe_videos(collection.root, windows, workers=workers, journal=journal)
-    return clips, [*bad.items()], {p.path: p.hashes for p in probes if not p.reason}
+    found = {probe.path: probe.hashes for probe in probes}
+    return clips, [*bad.items()], {clip.path: found[clip.path] for clip in clips}

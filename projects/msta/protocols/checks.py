@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.lists.annotations import Video, read_annotations
 from ..datasets.lists.splits import class_counts, unseen_classes
 from ..descriptions import DescriptionError, read_descriptions
+from ..training.start import check_weights
 from .definitions import CLASS_COUNTS, ProtocolError
 from .manifest import class_names
 from .plan import Plan, Run
@@ -54,7 +54,10 @@ def _check_run(plan: Plan, run: Run) -> tuple[list[str], list[str]]:
     warnings: list[str] = []
     trained, names = _read(run.config, run.config.train_dataloader, problems)
     tested = {e.part: _read(e.config, e.config.test_dataloader, problems) for e in run.tests}
-    problems += _check_weights(run.config)
+    try:
+        check_weights(run.config)
+    except FileNotFoundError as error:
+        problems.append(str(error))
     wrong, unusual = _check_descriptions(run.config, names)
     problems += wrong
     warnings += unusual
@@ -89,16 +92,6 @@ def _read(cfg: Config, loader: Any, problems: list[str]) -> tuple[list[Video], l
     except (ValueError, OSError) as error:
         problems.append(str(error))
     return videos, names
-
-
-def _check_weights(cfg: Config) -> list[str]:
-    foundation = cfg.model.backbone.foundation
-    checkpoint = foundation.get('checkpoint')
-    if checkpoint is None or Path(checkpoint).exists():
-        return []
-    from ..foundation.weights import describe_missing
-
-    return [describe_missing(checkpoint, foundation.type, foundation.arch)]
 
 
 def _check_descriptions(cfg: Config, names: list[str]) -> tuple[list[str], list[str]]:

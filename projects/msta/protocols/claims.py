@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.measures import harmonic_mean
 from ..spelling import did_you_mean
 from .definitions import ProtocolError
 from .manifest import read_json
@@ -187,9 +188,7 @@ def paired_difference(
     def value(correct: Correct, given: Mapping[str, np.ndarray]) -> np.ndarray:
         """``(draws, seeds)`` of points."""
         found = [100 * given[part] @ correct[part].T for part in parts]
-        if len(found) == 1:
-            return found[0]
-        return 2 * found[0] * found[1] / np.maximum(found[0] + found[1], 1e-9)
+        return found[0] if len(found) == 1 else np.vectorize(harmonic_mean)(*found)
 
     same = {part: np.full((1, n), 1 / n) for part, n in by_video.items()}
     first, second = (value(correct, same).mean() for correct in (better, worse))

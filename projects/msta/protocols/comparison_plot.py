@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator
 
-from .plots import new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from ..inference.pictures import new_figure
 
 _MARKERS = 'o*sD^vP<>Xhp'
 
@@ -24,8 +23,8 @@ def plot(comparison: Mapping[str, Any]) -> Figure:
     costs = any(row['cost'] for row in rows)
     columns = comparison['columns']
     panels = len(columns) + costs
-    figure, places = new_figure(3.6 * panels + 0.6 * costs, 5.0, panels)
-    places = np.atleast_1d(places)
+    figure = new_figure(3.6 * panels + 0.6 * costs, 5.0)
+    places = figure.subplots(1, panels, squeeze=False)[0]
     for axes, column in zip(places, columns, strict=False):
         _accuracy(axes, comparison, column, trained, frozen)
     if costs:
@@ -42,8 +41,6 @@ def _accuracy(
     axes: Axes, comparison: Mapping[str, Any], column: str, trained: list[Any], frozen: list[Any]
 ) -> None:
     """Mean and spread of each method over its parameters; what none beats is joined."""
-    from matplotlib.ticker import EngFormatter, LogLocator
-
     for number, row in enumerate(trained):
         summary = row['values'][column]
         axes.errorbar(

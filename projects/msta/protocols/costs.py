@@ -113,13 +113,11 @@ def make_step(config: str, amp: bool) -> tuple[Callable[[], Any], int]:
     from mmaction.structures import ActionDataSample
     from mmaction.utils import register_all_modules
     from mmengine.optim import build_optim_wrapper
-    from mmengine.utils import import_modules_from_strings
 
-    from ..training.launch import use_mixed_precision
+    from ..training.launch import import_parts, use_mixed_precision
 
     cfg = read_config(config)
-    if cfg.get('custom_imports'):
-        import_modules_from_strings(**cfg.custom_imports)
+    import_parts(cfg)
     register_all_modules(init_default_scope=True)
     if amp:
         use_mixed_precision(cfg)

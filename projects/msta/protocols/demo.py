@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.utils import import_modules_from_strings
 
 from ..datasets.shapes.folder import Recipe, make_shapes
 from ..evaluation.measures import harmonic_mean
 from ..files import write_json
 from ..labels import read_labels
 from ..paths import CONFIGS, ROOT
-from ..training.launch import make_test_config, make_train_config
+from ..training.launch import import_parts, make_test_config, make_train_config
 from ..training.runners import running, unwrap
 
 CONFIG = CONFIGS / 'msta_tiny_shapes.py'
@@ -87,37 +86,41 @@ class _Watch(Hook):
         self.predicted: list[int] = []
 
     def before_train(self, runner: Any) -> None:
-        """Tell the bar how many steps there are."""
         self.bar.reset(runner.max_iters)
 
     def before_test(self, runner: Any) -> None:
-        """Tell the bar how many videos there are."""
         self.bar.reset(len(runner.test_dataloader.dataset))
 
     def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Keep the step's loss and accuracy."""
-        values = {key: value.item() for key, value in (outputs or {}).items()}
         self.curve.epoch.append((runner.iter + 1) / len(runner.train_dataloader))
-        self.curve.loss.append(values['loss'])
-        self.curve.accuracy.append(100 * values['top1_acc'])
+        self.curve.loss.append(outputs['loss'].item())
+        self.curve.accuracy.append(100 * outputs['top1_acc'].item())
         self.bar.update(1)
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Keep the batch's labels and predictions."""
         for sample in outputs:
             self.truth.append(int(sample.gt_label))
             self.predicted.append(int(sample.pred_score.argmax()))
         self.bar.update(len(outputs))
 
 
+def _tqdm_bar(title: str) -> Any:
+    from tqdm import tqdm
+
+    # Without a terminal a line every half minute keeps logs readable.
+    often = 0.5 if sys.stderr.isatty() else 30
+    return tqdm(desc=f'{title:>16}', leave=True, dynamic_ncols=True, mininterval=often)
+
+
+@dataclass
 class Demo:
     """One run of the demo.
 
-    Args:
+    Attributes:
         config: A base-to-novel config on the Shapes world.
         data: Folder of the Shapes world; made if absent, completed if not whole.
         out: Folder for checkpoints, ``result.json`` and ``demo_shapes.png``.
@@ -127,23 +130,17 @@ class Demo:
         bar: Makes a progress bar with tqdm's methods from a title.
     """
 
-    def __init__(
-        self,
-        config: str | Path = CONFIG,
-        data: str | Path = ROOT / 'data' / 'shapes',
-        out: str | Path = ROOT / 'work_dirs' / 'demo',
-        options: dict[str, Any] | None = None,
-        recipe: Recipe | None = None,
-        say: Callable[[str], None] = print,
-        bar: Callable[[str], Any] | None = None,
-    ) -> None:
-        self.config = Path(config)
-        self.data = Path(data).expanduser().resolve()
-        self.out = Path(out).expanduser().resolve()
-        self.options = dict(options or {})
-        self.recipe = recipe
-        self.say = say
-        self.bar = bar or _tqdm_bar
+    config: Path = CONFIG
+    data: Path = ROOT / 'data' / 'shapes'
+    out: Path = ROOT / 'work_dirs' / 'demo'
+    options: Mapping[str, Any] | None = None
+    recipe: Recipe | None = None
+    say: Callable[[str], None] = print
+    bar: Callable[[str], Any] = _tqdm_bar
+
+    def __post_init__(self) -> None:
+        self.data = self.data.expanduser().resolve()
+        self.out = self.out.expanduser().resolve()
 
     def run(self, seeds: Sequence[int] = (1,)) -> DemoResult:
         """Render, test the frozen model, train and test one model per seed."""
@@ -170,6 +167,7 @@ class Demo:
 
     def train(self, seed: int, result: DemoResult) -> None:
         """Train with one seed's shots; add curve, checkpoint and parameter counts to ``result``."""
+        shots = self.data / f'base_train_16shot_seed{seed}.txt'
         work_dir = self.out / f'seed{seed}'
         cfg = make_train_config(
             self.config,
@@ -177,11 +175,11 @@ class Demo:
             validate=False,
             seed=seed,
             cfg_options={
-                'train_dataloader.dataset.ann_file': self._list(f'base_train_16shot_seed{seed}'),
+                'train_dataloader.dataset.ann_file': str(shots),
                 'train_dataloader.dataset.data_prefix.video': str(self.data),
                 'model.labels': str(self.data / 'labels_base.txt'),
                 'model.descriptions': str(self.data / 'descriptions_base.json'),
-                **self.options,
+                **(self.options or {}),
             },
         )
         with self._running(cfg, 'training') as (runner, watch):
@@ -196,12 +194,10 @@ class Demo:
         labels = self.data / f'labels_{half}.txt'
         options = {
             'model.labels': str(labels),
-            'test_dataloader.dataset.ann_file': self._list(f'{half}_test'),
+            'test_dataloader.dataset.ann_file': str(self.data / f'{half}_test.txt'),
             'test_dataloader.dataset.data_prefix.video': str(self.data),
-            **self.options,
+            **(self.options or {}),
         }
-        if checkpoint is None:
-            options['model.backbone.adapter'] = None
         cfg = make_test_config(
             self.config, checkpoint, work_dir=self.out / 'test', cfg_options=options
         )
@@ -213,25 +209,14 @@ class Demo:
         per_class = [100 * float(right[truth == i].mean()) for i in range(len(names))]
         return Scores(names, per_class, 100 * metrics['acc/top1'])
 
-    def _list(self, name: str) -> str:
-        return str(self.data / f'{name}.txt')
-
     @contextmanager
     def _running(self, cfg: Config, title: str) -> Iterator[tuple[Any, _Watch]]:
         cfg.log_level = 'WARNING'
-        # Runners made within one second would otherwise share a name, and with it their logs.
-        cfg.experiment_name = f'demo_{time.time_ns()}'
-        import_modules_from_strings(**cfg.custom_imports)
+        import_parts(cfg)
         watch = _Watch(self.bar(title))
         with closing(watch.bar), running(cfg) as runner:
             runner.register_hook(watch)
             yield runner, watch
-
-
-def _tqdm_bar(title: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(desc=f'{title:>16}', leave=True, dynamic_ncols=True, mininterval=0.5)
 
 
 def report(result: DemoResult) -> list[str]:

@@ -7,7 +7,6 @@ by ``run``, alone or as one of many.
 from __future__ import annotations
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -32,9 +31,9 @@ def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
         ProtocolError: Tests failed, naming each; the others are done.
     """
     failures = []
-    for number, test in enumerate(tests):
+    for test in tests:
         try:
-            _evaluate_one(test, launcher, number)
+            _evaluate_one(test, launcher)
         except Exception as error:
             # One of many processes cannot go on alone.
             if launcher != 'none':
@@ -45,10 +44,8 @@ def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
         raise ProtocolError('\n'.join(failures))
 
 
-def _evaluate_one(test: Mapping[str, Any], launcher: str, number: int) -> None:
-    from mmengine.utils import import_modules_from_strings
-
-    from ..training.launch import make_test_config
+def _evaluate_one(test: Mapping[str, Any], launcher: str) -> None:
+    from ..training.launch import import_parts, make_test_config
     from ..training.runners import running, unwrap
 
     started = time.perf_counter()
@@ -57,13 +54,10 @@ def _evaluate_one(test: Mapping[str, Any], launcher: str, number: int) -> None:
     cfg = make_test_config(
         test['config'], test['checkpoint'], work_dir=test['work_dir'], launcher=launcher
     )
-    # The Runners of a process share what has the same name.
-    cfg.experiment_name = f'{result.stem}_{os.getpid()}_{number}'
     for evaluator in cfg.test_evaluator:
         if evaluator['type'] == 'MSTAMetric':
             evaluator.update(labels=class_names(cfg), out_file=str(measured))
-    if cfg.get('custom_imports'):
-        import_modules_from_strings(**cfg.custom_imports)
+    import_parts(cfg)
     with running(cfg) as runner:
         model = unwrap(runner.model)
         model.init_weights()

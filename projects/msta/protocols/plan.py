@@ -9,7 +9,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..training.config import merge_options
+from ..training.config import find_config, merge_options
 from .definitions import DEFAULT_SEEDS, Cell, Lists, ProtocolError, cells
 from .manifest import digest_of, views
 from .recipes import Recipe, find_recipes
@@ -149,7 +149,8 @@ def _recipes(request: Request, cell: Cell) -> tuple[Recipe, Recipe]:
 
 
 def _own(config: Path) -> Recipe:
-    return Recipe(Path(config).stem, Path(config).resolve())
+    path = find_config(config).resolve()
+    return Recipe(path.stem, path)
 
 
 def _with_options(request: Request, recipe: Recipe) -> Config:

@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from ..files import replacing
+from ..inference.pictures import neighbours_together, new_figure, save
 from .per_class import accuracies, by_test
 from .plan import Plan
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _MOST_CLASSES = 60
 _MOST_WITH_NUMBERS = 30
 
 
-def write_plots(plan: Plan, report: Mapping[str, Any]) -> list[Path]:
-    """Write the report's PNG files; give their paths."""
+def write_plots(plan: Plan, report: Mapping[str, Any]) -> None:
+    """Write the report's PNG files."""
     figures = {'bars': _bars(report)}
     for name, (trained, frozen) in by_test(plan).items():
         figures[f'gain_{name}'] = _gain(name, trained, frozen)
         figures[f'confusion_{name}'] = _confusion(name, trained)
-    paths = []
     for stem, figure in figures.items():
-        path = plan.report_dir / f'{stem}.png'
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format='png', dpi=120)
-        paths.append(path)
-    return paths
-
-
-def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
-    """Return a figure and its panels side by side: axes, or an array of them."""
-    # A figure of its own, without pyplot: no display, no state shared between threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, panels)
+        save(figure, plan.report_dir / f'{stem}.png')
 
 
 def _bars(report: Mapping[str, Any]) -> Figure:
     """The main table: a group of bars per column, one bar per row."""
     rows = report['rows']
     columns = list(dict.fromkeys(c for row in rows for c in row['values']))
-    figure, axes = new_figure(max(5.0, 1.6 * len(columns) + 3), 4)
+    figure = new_figure(max(5.0, 1.6 * len(columns) + 3), 4)
+    axes = figure.subplots()
     width = 0.8 / len(rows)
     for number, row in enumerate(rows):
         places = [i for i, column in enumerate(columns) if column in row['values']]
@@ -80,7 +62,8 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
         half = _MOST_CLASSES // 2
         order = order[:half] + order[-half:]
         title += f', the {half} best and worst classes of {len(names)}'
-    figure, axes = new_figure(7, 1.4 + 0.18 * len(order))
+    figure = new_figure(7, 1.4 + 0.18 * len(order))
+    axes = figure.subplots()
     colours = ['tab:green' if gain[i] >= 0 else 'tab:red' for i in order]
     bars = axes.barh([names[i] for i in order], gain[order], color=colours)
     # A bar of no gain is not seen: its number says that it is there.
@@ -93,7 +76,8 @@ def _gain(name: str, trained: list[dict], frozen: dict) -> Figure:
     axes.tick_params(axis='y', labelsize=7)
     axes.axvline(0, color='black', linewidth=0.8)
     axes.set_xlabel('points')
-    axes.set_title(title, fontsize=9)
+    axes.margins(y=0.01)
+    figure.suptitle(title, fontsize=9)
     return figure
 
 
@@ -109,12 +93,13 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
         shown = np.sort(np.argsort(-wrong, kind='stable')[:_MOST_CLASSES])
         title += f', the {_MOST_CLASSES} most confused classes of {len(names)}'
     if len(names) > _MOST_WITH_NUMBERS:
-        shown = shown[side_by_side(share[np.ix_(shown, shown)])]
+        shown = shown[neighbours_together(share[np.ix_(shown, shown)])]
         title += ', those confused with each other side by side'
     share = share[np.ix_(shown, shown)]
     numbered = len(shown) <= _MOST_WITH_NUMBERS
     side = max(5.0, 1.5 + (0.3 if numbered else 0.17) * len(shown))
-    figure, axes = new_figure(side + 2, side + 1)
+    figure = new_figure(side + 2, side + 1)
+    axes = figure.subplots()
     image = axes.imshow(100 * share, vmin=0, vmax=100, cmap='viridis')
     if numbered:
         for row, column in np.argwhere(share > 0):
@@ -126,23 +111,7 @@ def _confusion(name: str, trained: list[dict]) -> Figure:
     axes.set_xticks(ticks, [names[i] for i in shown], rotation=90, fontsize=size)
     axes.set_yticks(ticks, [names[i] for i in shown], fontsize=size)
     axes.set_xlabel('answer')
-    axes.set_ylabel('class')
+    axes.set_ylabel('true class')
     figure.suptitle(title, fontsize=9)
     figure.colorbar(image, shrink=0.6)
     return figure
-
-
-def side_by_side(share: np.ndarray) -> list[int]:
-    """Return an order ``(K,)`` in which classes that are confused are neighbours.
-
-    It begins with the two that are confused most, and goes on with what is confused most with the
-    last one.
-    """
-    both = share + share.T
-    np.fill_diagonal(both, -1.0)
-    order = [int(np.unravel_index(both.argmax(), both.shape)[0])]
-    left = set(range(len(share))) - set(order)
-    while left:
-        order.append(min(left, key=lambda k: (-both[order[-1], k], k)))
-        left.remove(order[-1])
-    return order

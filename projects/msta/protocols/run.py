@@ -44,9 +44,12 @@ def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 295
         port: first port of the launcher.
 
     Raises:
-        ProtocolError: naming each part that failed; the others are done.
+        ProtocolError: a run was made from something else, and nothing is done; or parts failed,
+            naming each, and the others are done.
     """
     work = _Work(plan, Processes(plan.request.processes, jobs, port), overwrite)
+    for run in plan.runs:  # before hours of training the others
+        work.identity(run)
     failures = _side_by_side(
         jobs, work.processes, [(run.name, partial(work.train, run)) for run in plan.runs]
     )
@@ -119,19 +122,25 @@ class _Work:
             raise ProtocolError(f'{run.folder} has {len(best)} best checkpoints, expected one')
         return best[0]
 
+    def identity(self, run: Run) -> dict[str, Any]:
+        """What a training is made from, unless its folder holds one made from something else."""
+        identity = training_identity(run.config, self.plan.request.processes)
+        identity['amp'] = self.plan.request.amp
+        if not self.overwrite:
+            check_same(run.folder, identity)
+        return identity
+
     def train(self, run: Run, slot: int) -> None:
         """Train a run, or continue, unless it is done."""
         with locked(run.folder) as lock:
             self._train(run, lock, slot)
 
     def _train(self, run: Run, lock: IO[str], slot: int) -> None:
-        identity = training_identity(run.config, self.plan.request.processes)
-        identity['amp'] = self.plan.request.amp
+        identity = self.identity(run)
         manifest = read_json(run.folder / 'manifest.json') or {}
-        if self.overwrite and manifest.get('identity', identity) != identity:
+        if manifest.get('identity', identity) != identity:
             _clear(run.folder)
             manifest = {}
-        check_same(run.folder, identity)
         if manifest.get('finished') and run.last_checkpoint.is_file():
             say(f'{run.name}: trained before')
             return

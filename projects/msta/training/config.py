@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import compat
 from ..paths import CONFIGS, ROOT
 from ..spelling import similar
-from .config_check import ConfigError, check_options, check_settings
+from .config_check import ConfigError, check_options, check_settings, datasets_of
 from .options import option_values
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ def use_skip_list(cfg: Config, path: str | Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f'no skip list {path}; tools/data/check.py --skip-list writes one')
     for part in ('train', 'val', 'test'):
-        dataset = (cfg.get(f'{part}_dataloader') or {}).get('dataset')
-        while dataset is not None and 'dataset' in dataset:  # wrapped, as by RepeatDataset
-            dataset = dataset.dataset
-        if dataset is not None:
-            dataset.skip_list = str(path)
+        for _, dataset in datasets_of(cfg, part):
+            if not {'dataset', 'datasets'} & set(dataset):  # not a wrapper, as RepeatDataset is
+                dataset.skip_list = str(path)
 
 
 def set_work_dir(cfg: Config, config: str | Path, work_dir: str | Path | None) -> None:
@@ -102,10 +100,8 @@ def pipeline_of(cfg: Config) -> list[dict[str, Any]]:
     Raises:
         ConfigError: If the config has none.
     """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and 'dataset' in dataset:
-        dataset = dataset['dataset']
-    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+    found = [d['pipeline'] for _, d in datasets_of(cfg, 'test') if d.get('pipeline')]
+    pipeline = found[0] if found else cfg.get('test_pipeline')
     if not pipeline:
         raise ConfigError('the config has no test pipeline: test_dataloader.dataset.pipeline')
     return [dict(step) for step in pipeline]

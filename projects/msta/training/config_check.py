@@ -107,6 +107,18 @@ def check_parts(cfg: Config) -> None:
     _raise(cfg, list(_problems(cfg)))
 
 
+def datasets_of(cfg: Config, part: str) -> Iterator[tuple[str, Any]]:
+    """Place and section of each data set of a ``part`` ('train', ...), wrappers first."""
+    loader = f'{part}_dataloader'
+    pending = [(f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset'))]
+    for place, dataset in pending:  # grows as it goes
+        if isinstance(dataset, Mapping):
+            yield place, dataset
+            pending.append((f'{place}.dataset', dataset.get('dataset')))
+            inner = enumerate(dataset.get('datasets') or ())
+            pending += [(f'{place}.datasets.{n}', section) for n, section in inner]
+
+
 def _raise(cfg: Config, problems: list[str]) -> None:
     if problems:
         name = getattr(cfg, 'filename', None)
@@ -157,6 +169,9 @@ def _problems(cfg: Config) -> Found:
             yield from check(f'{part}_cfg', cfg[f'{part}_cfg'], 'LOOPS')
         yield from check(f'{part}_evaluator', cfg.get(f'{part}_evaluator'), 'METRICS')
         yield from _loader(f'{part}_dataloader', cfg.get(f'{part}_dataloader') or {}, check)
+        for place, dataset in datasets_of(cfg, part):
+            yield from check(place, dataset, 'DATASETS')
+            yield from check(f'{place}.pipeline', dataset.get('pipeline'), 'TRANSFORMS')
 
 
 def _loader(place: str, loader: Mapping[str, Any], check: Callable[..., Found]) -> Found:
@@ -166,11 +181,6 @@ def _loader(place: str, loader: Mapping[str, Any], check: Callable[..., Found]) 
     yield from _unknown(place, 'DataLoader', set(loader), known | _LOADER)
     for name in ('sampler', 'batch_sampler'):
         yield from check(f'{place}.{name}', loader.get(name), 'DATA_SAMPLERS')
-    dataset, inner = loader.get('dataset'), f'{place}.dataset'
-    while isinstance(dataset, Mapping):
-        yield from check(inner, dataset, 'DATASETS')
-        yield from check(f'{inner}.pipeline', dataset.get('pipeline'), 'TRANSFORMS')
-        dataset, inner = dataset.get('dataset'), f'{inner}.dataset'
 
 
 def _typed(place: str, part: Mapping[str, Any], registry: Registry, taken: set[str]) -> Found:

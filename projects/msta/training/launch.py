@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from ..archives import find_checkpoint
+from ..files import check_target
 from ..locks import locked
 from .config import ConfigError, merge_options, read_config, set_work_dir, use_skip_list
 from .config_check import check_parts
@@ -20,117 +22,58 @@ from .runners import running
 from .start import check_files, folder_of_success
 
 
-def train(
-    config: str | Path,
-    *,
-    resume: str | Path | None = None,
-    amp: bool = False,
-    validate: bool = True,
-    auto_scale_lr: bool = False,
-    seed: int | None = None,
-    diff_rank_seed: bool = False,
-    deterministic: bool = False,
-    work_dir: str | Path | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    skip_list: str | Path | None = None,
-    launcher: str = 'none',
-    local_rank: int = 0,
-) -> None:
+def train(config: str | Path, *, amp: bool = False, local_rank: int = 0, **settings: Any) -> None:
     """Train a model, holding its work folder against other trainings.
 
     Args:
         config: Config file, or the name of one in ``configs/``.
-        resume: Checkpoint to continue from; ``'auto'`` for the newest in the work folder, if any.
         amp: Train in mixed precision: float16 on a GPU, bfloat16 without one.
-        validate: Validate as the config says.
-        auto_scale_lr: Scale the learning rate with the number of videos of a step.
-        seed: Random seed, in the place of the config's.
-        diff_rank_seed: Give each process another seed.
-        deterministic: Use deterministic algorithms, even if slower.
-        work_dir: Folder of logs and checkpoints; by default the config's, else work_dirs/CONFIG.
-        cfg_options: Settings that replace the config's, by path (:func:`.config.merge_options`).
-        skip_list: File of videos not to open.
-        launcher: What started this process among others: none, pytorch, slurm or mpi.
         local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
+        settings: The keywords of :func:`make_train_config`: ``resume``, ``work_dir``, ...
 
     Raises:
         ConfigError: A setting cannot be used.
         FileNotFoundError: A file that the config names is missing.
         LockedError: The work folder is being trained in.
     """
-    cfg = make_train_config(
-        config,
-        resume=resume,
-        validate=validate,
-        auto_scale_lr=auto_scale_lr,
-        seed=seed,
-        diff_rank_seed=diff_rank_seed,
-        deterministic=deterministic,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        skip_list=skip_list,
-        launcher=launcher,
-    )
+    cfg = make_train_config(config, **settings)
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     check_files(cfg, training=True)
-    if not _is_first(launcher):
-        _train(cfg, amp)
-        return
-    folder = Path(cfg.work_dir)
-    taken = 'is being trained in (name another --work-dir, or wait)'
-    with folder_of_success(folder), locked(folder / '.training.lock', taken):
-        _train(cfg, amp)
-
-
-def _train(cfg: Config, amp: bool) -> None:
-    import_parts(cfg)
-    if amp:
-        use_mixed_precision(cfg)
-    with enough_memory(cfg), running(cfg) as runner:
-        runner.train()
+    with contextlib.ExitStack() as stack:
+        if _is_first(cfg.launcher):
+            folder = Path(cfg.work_dir)
+            taken = 'is being trained in (name another --work-dir, or wait)'
+            stack.enter_context(folder_of_success(folder))
+            stack.enter_context(locked(folder / '.training.lock', taken))
+        import_parts(cfg)
+        if amp:
+            use_mixed_precision(cfg)
+        with enough_memory(cfg), running(cfg) as runner:
+            runner.train()
 
 
 def test(
-    config: str | Path,
-    checkpoint: str | Path | None,
-    *,
-    dump: str | Path | None = None,
-    work_dir: str | Path | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    skip_list: str | Path | None = None,
-    launcher: str = 'none',
-    local_rank: int = 0,
+    config: str | Path, checkpoint: str | Path | None, *, local_rank: int = 0, **settings: Any
 ) -> dict[str, float]:
     """Test a model; return the metrics by name.
 
     Args:
         config: Config file, or the name of one in ``configs/``.
         checkpoint: Trained part of the model; None tests the frozen foundation.
-        dump: File for the predictions, a pickle.
-        work_dir: Folder of logs; by default the config's, else work_dirs/CONFIG.
-        cfg_options: Settings that replace the config's, by path (:func:`.config.merge_options`).
-        skip_list: File of videos not to open; they count as wrong answers.
-        launcher: What started this process among others: none, pytorch, slurm or mpi.
         local_rank: Number of this process on its machine, unless the launcher has set LOCAL_RANK.
+        settings: The keywords of :func:`make_test_config`: ``dump``, ``work_dir``, ...
 
     Raises:
         ConfigError: A setting cannot be used.
         FileNotFoundError: A file that the config names, or the checkpoint, is missing.
     """
-    cfg = make_test_config(
-        config,
-        checkpoint,
-        dump=dump,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        skip_list=skip_list,
-        launcher=launcher,
-    )
+    cfg = make_test_config(config, checkpoint, **settings)
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     check_files(cfg, training=False)
     import_parts(cfg)
     with running(cfg) as runner:
         metrics = runner.test()
+    dump = settings.get('dump')
     if dump is not None and runner.rank == 0:
         _partial(dump).replace(dump)
     return metrics
@@ -150,7 +93,21 @@ def make_train_config(
     skip_list: str | Path | None = None,
     launcher: str = 'none',
 ) -> Config:
-    """Read a config and merge the arguments of :func:`train` into it."""
+    """Read a config and merge settings into it.
+
+    Args:
+        config: Config file, or the name of one in ``configs/``.
+        resume: Checkpoint to continue from; ``'auto'`` for the newest in the work folder, if any.
+        validate: Validate as the config says.
+        auto_scale_lr: Scale the learning rate with the number of videos of a step.
+        seed: Random seed; by default the config's.
+        diff_rank_seed: Give each process another seed.
+        deterministic: Use deterministic algorithms, even if slower.
+        work_dir: Folder of logs and checkpoints; by default the config's, else work_dirs/CONFIG.
+        cfg_options: Settings that replace the config's, by path (:func:`.config.merge_options`).
+        skip_list: File of videos not to open.
+        launcher: What started this process among others: none, pytorch, slurm or mpi.
+    """
     cfg = read_config(config)
     cfg.launcher = launcher
     set_work_dir(cfg, config, work_dir)
@@ -163,13 +120,13 @@ def make_train_config(
                 'set auto_scale_lr=dict(base_batch_size=...)'
             )
         cfg.auto_scale_lr.enable = True
-    randomness = {
-        'seed': seed,
-        'diff_rank_seed': diff_rank_seed or None,
-        'deterministic': deterministic or None,
-    }
-    given = {key: value for key, value in randomness.items() if value is not None}
-    cfg.randomness = {**(cfg.get('randomness') or {}), **given}
+    cfg.randomness = dict(cfg.get('randomness') or {})
+    if seed is not None:
+        cfg.randomness.seed = seed
+    if diff_rank_seed:
+        cfg.randomness.diff_rank_seed = True
+    if deterministic:
+        cfg.randomness.deterministic = True
     if skip_list is not None:
         use_skip_list(cfg, skip_list)
     merge_options(cfg, cfg_options)
@@ -195,13 +152,22 @@ def make_test_config(
     skip_list: str | Path | None = None,
     launcher: str = 'none',
 ) -> Config:
-    """Read a config and merge the arguments of :func:`test` into it."""
+    """Read a config and merge settings into it, as :func:`make_train_config` has them.
+
+    Args:
+        config: Config file, or the name of one in ``configs/``.
+        checkpoint: Trained part of the model; None tests the frozen foundation.
+        dump: File for the predictions, a pickle.
+        work_dir, cfg_options, launcher: As in training.
+        skip_list: File of videos not to open; they count as wrong answers.
+    """
     cfg = read_config(config)
     cfg.launcher = launcher
     set_work_dir(cfg, config, work_dir)
     if dump is not None:
         if Path(dump).suffix not in ('.pkl', '.pickle'):
             raise ConfigError(f'--dump {dump}: the file name must end in .pkl or .pickle')
+        check_target(dump, make_folder=True)
         evaluators = cfg.get('test_evaluator') or []
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
         cfg.test_evaluator = [

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..foundation import OPEN_FACTS, Architecture, FoundationError, resolve_architecture
 from ..models.preprocessing import preprocessor_of
-from .config import ConfigError
+from .config_check import ConfigError, datasets_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-_PARTS = ('train', 'val', 'test')
 
 
 def use_foundation(cfg: Config) -> None:
@@ -53,13 +51,10 @@ def use_foundation(cfg: Config) -> None:
 
 def _pipelines(cfg: Config) -> Iterator[tuple[str, Sequence[Any], bool]]:
     """Place, steps, and whether it is a view for testing, of all pipelines that are run."""
-    for part in _PARTS:
-        place = f'{part}_dataloader.dataset'
-        dataset = (cfg.get(f'{part}_dataloader') or {}).get('dataset')
-        while isinstance(dataset, MutableMapping):
+    for part in ('train', 'val', 'test'):
+        for place, dataset in datasets_of(cfg, part):
             if dataset.get('pipeline'):
                 yield f'{place}.pipeline', dataset['pipeline'], part != 'train'
-            dataset, place = dataset.get('dataset'), f'{place}.dataset'
     if cfg.get('test_pipeline'):
         yield 'test_pipeline', cfg['test_pipeline'], True
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..labels import read_labels
 from ..spelling import similar
+from .config_check import datasets_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -24,17 +25,8 @@ def check_files(cfg: Config, training: bool) -> None:
         LabelError: The class list cannot be read.
         DescriptionError: The descriptions cannot be read, or are of other classes.
     """
+    check_weights(cfg)
     model: Any = cfg.get('model') or {}
-    foundation = (model.get('backbone') or {}).get('foundation') or {}
-    weights = foundation.get('checkpoint')
-    if weights is not None and not Path(weights).exists():
-        from ..foundation.weights import describe_missing
-
-        raise FileNotFoundError(
-            describe_missing(
-                os.path.normpath(weights), foundation.get('type', ''), foundation.get('arch')
-            )
-        )
     labels = model.get('labels')
     if labels is not None:
         names = read_labels(labels, bool(model.get('humanize')))
@@ -43,24 +35,27 @@ def check_files(cfg: Config, training: bool) -> None:
 
             read_descriptions(model.descriptions, names)
     for part in ('train', 'val') if training else ('test',):
-        for dataset in _datasets((cfg.get(f'{part}_dataloader') or {}).get('dataset')):
-            _find_list(part, dataset)
+        for _, dataset in datasets_of(cfg, part):
+            if dataset.get('ann_file'):
+                _find_list(part, dataset)
 
 
-def _datasets(dataset: Any) -> Iterator[Any]:
-    """The sections of data sets below those of MMEngine's wrappers."""
-    if dataset is None:
-        return
-    parts = dataset.get('datasets') or [dataset.get('dataset')]
-    if parts == [None]:
-        yield dataset
-    for part in parts:
-        yield from _datasets(part)
+def check_weights(cfg: Config) -> None:
+    """Look for the foundation's weights.
+
+    Raises:
+        FileNotFoundError: They are missing, saying where they are to be had.
+    """
+    foundation: Any = ((cfg.get('model') or {}).get('backbone') or {}).get('foundation') or {}
+    weights = foundation.get('checkpoint')
+    if weights is not None and not Path(weights).exists():
+        from ..foundation.weights import describe_missing
+
+        kind, arch = foundation.get('type', ''), foundation.get('arch')
+        raise FileNotFoundError(describe_missing(os.path.normpath(weights), kind, arch))
 
 
 def _find_list(part: str, dataset: Any) -> None:
-    if not dataset.get('ann_file'):
-        return
     path = Path(dataset.get('data_root') or '', dataset.ann_file)
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []

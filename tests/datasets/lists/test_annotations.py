@@ -54,6 +54,32 @@ def test_csv_by_header_name_and_position(tmp_path):
     assert read_annotations(bare) == [Video('a b.mp4', 1), Video('c.mp4', 0)]
 
 
+def test_several_classes_of_a_video(tmp_path):
+    text = write(tmp_path / 'list.txt', 'a b.mp4 1 0 7\nc.mp4\t2\n')
+    found = read_annotations(text, multi_class=True)
+    assert found == [Video('a b.mp4', 1, (0, 7)), Video('c.mp4', 2)]
+    assert found[0].labels == (1, 0, 7)
+    write_annotations(tmp_path / 'again.txt', found, multi_class=True)
+    assert read_annotations(tmp_path / 'again.txt', multi_class=True) == found
+    named = write(tmp_path / 'a.csv', 'path,labels\na.mp4,run|far away\nb.mp4,1\n')
+    assert read_annotations(named, ['far away', 'run'], multi_class=True) == [
+        Video('a.mp4', 1, (0,)),
+        Video('b.mp4', 1),
+    ]
+    with pytest.raises(AnnotationError, match='number at its end'):
+        write_annotations(tmp_path / 'bad.txt', [Video('folder 3', 1)], multi_class=True)
+
+
+@pytest.mark.parametrize(
+    ('cell', 'words'),
+    [('run||walk', 'line 2: a label is empty'), ('run|fly', "'fly' is not among the 2 classes")],
+)
+def test_labels_that_are_not_there(tmp_path, cell, words):
+    named = write(tmp_path / 'a.csv', f'path,labels\na.mp4,{cell}\n')
+    with pytest.raises(AnnotationError, match=words):
+        read_annotations(named, ['run', 'walk'], multi_class=True)
+
+
 def test_csv_class_whose_name_is_a_number(tmp_path):
     source = write(tmp_path / 'a.csv', 'path,label\na.mp4,7\n')
     assert read_annotations(source, ['9', '7']) == [Video('a.mp4', 1)]

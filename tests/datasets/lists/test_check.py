@@ -237,7 +237,7 @@ def test_interrupted_check_goes_on_where_it_was(tmp_path):
     write_mp4(tmp_path / '1.mp4', num_frames=2, seed=9)  # changed since: must be read again
     (tmp_path / 'hung.mp4').unlink()
     paths = ['0.mp4', '1.mp4', '2.mp4']
-    probes = probe_videos(tmp_path, paths, journal=journal, workers=1, quiet=True)
+    probes = probe_videos(tmp_path, paths, journal=journal, workers=1)
     assert [probe.num_frames for probe in probes] == [24, 2, 24]
     added = journal.read_text().removeprefix(before).splitlines()
     assert [json.loads(line)['path'] for line in added] == ['1.mp4']

@@ -1,7 +1,5 @@
 """Lists of videos and their class indices: text, CSV, or a folder for each class. No torch."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from ...files import write_text
 from ...labels import read_labels
+from ...spelling import few
 from ..images import IMAGE_SUFFIXES
 
 # fmt: off
@@ -22,9 +21,13 @@ VIDEO_SUFFIXES = frozenset([
 # fmt: on
 
 _INDEX = re.compile(r'-?\d{1,9}')
+_ENDS = re.compile(r'\s-?\d{1,9}$')
 
 _PATH_COLUMNS = ('path', 'video', 'video_path', 'filename', 'file')
-_LABEL_COLUMNS = ('label', 'class', 'label_id', 'class_id', 'category')
+_LABEL_COLUMNS = ('label', 'labels', 'class', 'label_id', 'class_id', 'category')
+
+# Between the classes of a video in a CSV.
+LABEL_SEPARATOR = '|'
 
 
 class AnnotationError(ValueError):
@@ -33,10 +36,19 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video file, relative to the folder of its data set, and its class (-1: not known)."""
+    """A video file, relative to the folder of its data set, and its class (-1: not known).
+
+    ``others``: the further classes of a video that shows several.
+    """
 
     path: str
     label: int
+    others: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All its classes."""
+        return (self.label, *self.others)
 
 
 def read_annotations(
@@ -44,6 +56,7 @@ def read_annotations(
     labels: str | Path | Sequence[str] | None = None,
     delimiter: str | None = None,
     need_labels: bool = True,
+    multi_class: bool = False,
 ) -> list[Video]:
     """Read a list of videos.
 
@@ -55,6 +68,8 @@ def read_annotations(
             CSV may give names in place of indices, and folders are matched to them by name.
         delimiter: what stands before the label in a text file, if not white space.
         need_labels: whether a text line without a label is an error; otherwise its class is -1.
+        multi_class: whether a video may have several: ``path 1 3 7`` (every number at the end of a
+            line is a class), or in a CSV ``path,1|3|7`` or names.
 
     Raises:
         AnnotationError: a missing or empty file, or a line that cannot be read.
@@ -67,29 +82,31 @@ def read_annotations(
         raise AnnotationError(f'{source}: no such annotation file')
     text = _read_text(source)
     if source.suffix.lower() == '.csv':
-        located = list(_csv_rows(text, source, names))
+        located = list(_csv_rows(text, source, names, multi_class))
     else:
-        located = list(_text_rows(_lines(text), source, delimiter, need_labels))
+        located = list(_text_rows(_lines(text), source, delimiter, need_labels, multi_class))
     if not located:
         raise AnnotationError(f'{source}: no videos in this file')
     _check_range(located, source, names, need_labels)
     return [video for _, video in located]
 
 
-def write_annotations(path: str | Path, videos: Iterable[Video]) -> None:
-    """Write ``path label`` lines, whole or not at all.
+def write_annotations(path: str | Path, videos: Iterable[Video], multi_class: bool = False) -> None:
+    """Write ``path label`` lines (with ``multi_class`` ``path 1 3 7``), whole or not at all.
 
     Raises:
         AnnotationError: A name that would not be read back, naming it.
     """
     videos = list(videos)
     bad = [f'{video.path!a} ({why})' for video in videos if (why := unlistable(video.path))]
+    if multi_class:
+        bad += [f'{v.path!a} (a number at its end)' for v in videos if _ENDS.search(v.path)]
     if bad:
         raise AnnotationError(
             f'{path}: {len(bad)} names cannot stand in a list: {few(bad)}. Rename the files or '
             'folders'
         )
-    write_lines(path, (f'{video.path} {video.label}' for video in videos))
+    write_lines(path, (' '.join([video.path, *map(str, video.labels)]) for video in videos))
 
 
 def unlistable(name: str) -> str:
@@ -128,7 +145,7 @@ def scan_folder(
     root = Path(root)
     if not root.is_dir():
         raise AnnotationError(f'{root}: no such folder')
-    folders = sorted(entry.name for entry in root.iterdir() if _is_class_folder(entry))
+    folders = sorted(x.name for x in root.iterdir() if x.is_dir() and not x.name.startswith('.'))
     names = folders if labels is None else list(labels)
     unknown = [folder for folder in folders if folder not in set(names)]
     if unknown:
@@ -182,10 +199,6 @@ def _lines(text: str) -> list[str]:
     return re.split(r'\r\n|\n|\r', text)
 
 
-def _is_class_folder(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith('.')
-
-
 def _read_text(path: Path) -> str:
     data = path.read_bytes()
     if b'\x00' in data:
@@ -195,14 +208,19 @@ def _read_text(path: Path) -> str:
 
 
 def _text_rows(
-    lines: Sequence[str], source: Path, delimiter: str | None, need_labels: bool
+    lines: Sequence[str], source: Path, delimiter: str | None, need_labels: bool, multi_class: bool
 ) -> Iterator[tuple[int, Video]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        parts = [part.strip() for part in line.strip().rsplit(delimiter, 1)]
-        if len(parts) == 2 and _INDEX.fullmatch(parts[1]):
-            yield number, Video(parts[0], int(parts[1]))
+        path, found = line.strip(), list[int]()
+        while multi_class or not found:
+            parts = [part.strip() for part in path.rsplit(delimiter, 1)]
+            if len(parts) != 2 or not _INDEX.fullmatch(parts[1]):
+                break
+            path, found = parts[0], [int(parts[1]), *found]
+        if found:
+            yield number, Video(path, found[0], tuple(found[1:]))
         elif need_labels:
             raise AnnotationError(
                 f'{source}, line {number}: {line.strip()[:200]!r} does not end in a class index. A '
@@ -212,7 +230,9 @@ def _text_rows(
             yield number, Video(line.strip(), -1)
 
 
-def _csv_rows(text: str, source: Path, names: Sequence[str] | None) -> Iterator[tuple[int, Video]]:
+def _csv_rows(
+    text: str, source: Path, names: Sequence[str] | None, multi_class: bool
+) -> Iterator[tuple[int, Video]]:
     reader = csv.reader(io.StringIO(text, newline=''))
     index = None if names is None else {name: position for position, name in enumerate(names)}
     columns = (0, 1)
@@ -232,20 +252,24 @@ def _csv_rows(text: str, source: Path, names: Sequence[str] | None) -> Iterator[
                 f'{source}, line {number}: {len(row)} columns. Give the path and the class '
                 f'(header: one of {", ".join(_PATH_COLUMNS)}; one of {", ".join(_LABEL_COLUMNS)}).'
             )
-        path, label = row[columns[0]].strip(), row[columns[1]].strip()
-        # A class may have a number as its name; names win where they are known.
-        if index is not None and label in index:
-            yield number, Video(path, index[label])
-        elif _INDEX.fullmatch(label):
-            yield number, Video(path, int(label))
-        elif index is None:
-            raise AnnotationError(
-                f'{source}, line {number}: class {label!r} is a name: give the list of classes too.'
-            )
-        else:
-            raise AnnotationError(
-                f'{source}, line {number}: class {label!r} is not among the {len(index)} classes.'
-            )
+        path, cell = row[columns[0]].strip(), row[columns[1]].strip()
+        several = [part.strip() for part in cell.split(LABEL_SEPARATOR)] if multi_class else [cell]
+        where = f'{source}, line {number}'
+        first, *others = (_class_index(label, index, where) for label in several)
+        yield number, Video(path, first, tuple(others))
+
+
+def _class_index(label: str, index: Mapping[str, int] | None, where: str) -> int:
+    # A class may have a number as its name; names win where they are known.
+    if index is not None and label in index:
+        return index[label]
+    if _INDEX.fullmatch(label):
+        return int(label)
+    if not label:
+        raise AnnotationError(f'{where}: a label is empty.')
+    if index is None:
+        raise AnnotationError(f'{where}: class {label!r} is a name: give the list of classes too.')
+    raise AnnotationError(f'{where}: class {label!r} is not among the {len(index)} classes.')
 
 
 def _check_range(
@@ -255,9 +279,10 @@ def _check_range(
     need_labels: bool,
 ) -> None:
     wrong = [
-        f'line {number}: {video.label} ({video.path})'
+        f'line {number}: {" ".join(map(str, video.labels))} ({video.path})'
         for number, video in located
-        if (video.label < 0 and need_labels) or (names is not None and video.label >= len(names))
+        if (min(video.labels) < 0 and need_labels)
+        or (names is not None and max(video.labels) >= len(names))
     ]
     if wrong:
         allowed = '0 or more' if names is None else f'0..{len(names) - 1} ({len(names)} classes)'
@@ -265,9 +290,3 @@ def _check_range(
             f'{source}: {len(wrong)} class indices are not {allowed}: {few(wrong)}. Indices start '
             'at 0; check that the list belongs to these classes.'
         )
-
-
-def few(items: Sequence[str], most: int = 5) -> str:
-    """Return the first items, and how many more there are, for a message."""
-    rest = f' and {len(items) - most} more' if len(items) > most else ''
-    return ', '.join(items[:most]) + rest

@@ -1,21 +1,22 @@
 """Checks of lists and videos before a run: what would fail, shift a label or leak. No torch."""
 
-from __future__ import annotations
-
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
-from .annotations import Video, few
+from ...spelling import few
+from .annotations import Video
 from .probe import Probe
 from .sources import normalise
 from .splits import class_counts
 
 _KINETICS = re.compile(r'(.{11})_\d{6}_\d{6}$')
 _UCF101 = re.compile(r'v_([A-Za-z]+)_(g\d\d)_c\d\d$')
+_ARTICLE = re.compile(r'^(an?|the) ', re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +52,27 @@ def check_classes(
     counts = class_counts(videos)
     absent = [label for index, label in enumerate(labels) if index not in counts]
     if absent:
-        problems.append(
-            Problem(
-                'class_without_videos',
-                'warning',
-                name,
-                f'{len(absent)} of {len(labels)} classes have no video: {few(absent)}',
-            )
-        )
-
-    def wrong(what: str, found: object, wanted: object) -> None:
-        detail = f'{found} {what}, the protocol has {wanted}'
-        problems.append(Problem('count', 'error', name, detail))
-
-    if expected.classes is not None and len(labels) != expected.classes:
-        wrong('classes', len(labels), expected.classes)
-    if expected.videos is not None and len(videos) != expected.videos:
-        wrong('videos', len(videos), expected.videos)
-    if expected.shots is not None and set(counts.values()) != {expected.shots}:
-        lowest, highest = min(counts.values()), max(counts.values())
-        wrong('videos per class', f'{lowest} to {highest}', expected.shots)
+        detail = f'{len(absent)} of {len(labels)} classes have no video: {few(absent)}'
+        problems.append(Problem('class_without_videos', 'warning', name, detail))
+    lowest, highest = min(counts.values(), default=0), max(counts.values(), default=0)
+    shots = lowest if lowest == highest else f'{lowest} to {highest}'
+    for what, found, wanted in (
+        ('classes', len(labels), expected.classes),
+        ('videos', len(videos), expected.videos),
+        ('videos per class', shots, expected.shots),
+    ):
+        if wanted is not None and found != wanted:
+            detail = f'{found} {what}, the protocol has {wanted}'
+            problems.append(Problem('count', 'error', name, detail))
     return problems
 
 
 def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> Iterable[Problem]:
     """Videos whose folder (or UCF-101 file name) is the name of another class than their own."""
     index = {normalise(label): position for position, label in enumerate(labels)}
+    # "a ring moving left" lies in ring_moving_left.
+    bare = {normalise(_ARTICLE.sub('', text)): position for position, text in enumerate(labels)}
+    index = bare | index
     wrong = []
     for video in videos:
         path = Path(video.path)
@@ -86,9 +82,9 @@ def _mislabelled(name: str, videos: Sequence[Video], labels: Sequence[str]) -> I
         if named and video.label not in named:
             wrong.append((video, min(named)))
     if wrong:
-        shifts = Counter(video.label - label for video, label in wrong)
-        shift, count = shifts.most_common(1)[0]
-        hint = f'; all indices are off by {shift}' if count == len(wrong) > 1 else ''
+        shifts = {video.label - label for video, label in wrong}
+        shifted = len(shifts) == 1 and len(wrong) > 1
+        hint = f'; all indices are off by {min(shifts)}' if shifted else ''
         video, label = wrong[0]
         yield Problem(
             'label_mismatch',
@@ -108,12 +104,13 @@ def check_duplicates(name: str, videos: Sequence[Video]) -> list[Problem]:
         by_path[video.path].append(video.label)
     problems = []
     for path, found in by_path.items():
-        if len(found) > 1 and len(set(found)) == 1:
+        classes = sorted(set(found))
+        if len(classes) > 1:
+            detail = f'{path} is listed with the classes {classes}'
+            problems.append(Problem('duplicate', 'error', name, detail, path))
+        elif len(found) > 1:
             detail = f'{path} is listed {len(found)} times'
             problems.append(Problem('duplicate', 'warning', name, detail, path))
-        elif len(found) > 1:
-            detail = f'{path} is listed with the classes {sorted(set(found))}'
-            problems.append(Problem('duplicate', 'error', name, detail, path))
     return problems
 
 
@@ -148,32 +145,25 @@ def check_leakage(
         files: name -> path in the list -> existing file; only these are compared by content.
     """
     problems = []
-    names = list(lists)
-    for position, first in enumerate(names):
-        for second in names[position + 1 :]:
-            where = f'{first}, {second}'
-            ours, theirs = files.get(first, {}), files.get(second, {})
-            known = {ours.get(video.path, video.path) for video in lists[first]}
-            same = {v.path: None for v in lists[second] if theirs.get(v.path, v.path) in known}
-            origin = {recording(video): video.path for video in lists[first]}
-            cut = [
-                f'{origin[recording(video)]} and {video.path}'
-                for video in lists[second]
-                if recording(video) is not None
-                and recording(video) in origin
-                and video.path not in same
-            ]
-            copies = [
-                f'{a} and {b}' for a, b in _same_content(ours, theirs) if ours[a] != theirs[b]
-            ]
-            for kind, found, text in (
-                ('leakage', list(same), 'videos are in both lists'),
-                ('leakage', copies, 'videos are in both lists under two names'),
-                ('leakage_recording', cut, 'videos are cut from a recording the other list has'),
-            ):
-                if found:
-                    detail = f'{len(found)} {text}: {few(found)}'
-                    problems.append(Problem(kind, 'error', where, detail))
+    for first, second in combinations(lists, 2):
+        ours, theirs = files.get(first, {}), files.get(second, {})
+        known = {ours.get(video.path, video.path) for video in lists[first]}
+        same = {v.path: None for v in lists[second] if theirs.get(v.path, v.path) in known}
+        copies = [f'{a} and {b}' for a, b in _same_content(ours, theirs) if ours[a] != theirs[b]]
+        origins = {source: video.path for video in lists[first] if (source := recording(video))}
+        cut = [
+            f'{origin} and {video.path}'
+            for video in lists[second]
+            if video.path not in same and (origin := origins.get(recording(video) or ''))
+        ]
+        for kind, found, text in (
+            ('leakage', list(same), 'videos are in both lists'),
+            ('leakage', copies, 'videos are in both lists under two names'),
+            ('leakage_recording', cut, 'videos are cut from a recording the other list has'),
+        ):
+            if found:
+                detail = f'{len(found)} {text}: {few(found)}'
+                problems.append(Problem(kind, 'error', f'{first}, {second}', detail))
     return problems
 
 
@@ -214,32 +204,19 @@ def _digest(path: Path) -> str:
 
 def check_probes(name: str, probes: Sequence[Probe], num_frames: int) -> list[Problem]:
     """Unreadable and damaged videos, and those with fewer frames than a clip asks for."""
-    problems = [
-        Problem(probe.reason, 'error', name, f'{probe.path}: {probe.detail}', probe.path)
-        for probe in probes
-        if probe.reason
-    ]
-    problems += [
-        Problem(
-            'damaged_frames',
-            'warning',
-            name,
-            f'{probe.path}: {max(0.01, probe.damaged):.0%} of its frames are missing or '
-            'damaged: the decoder reports errors in them, or in what they build on',
-            probe.path,
-        )
-        for probe in probes
-        if probe.damaged
-    ]
-    problems += [
-        Problem(
-            'few_frames',
-            'note',
-            name,
-            f'{probe.path}: {probe.num_frames} frames for a clip of {num_frames}, some repeated',
-            probe.path,
-        )
-        for probe in probes
-        if not probe.reason and probe.num_frames < num_frames
-    ]
+    problems = []
+    for probe in probes:
+        found = []
+        if probe.reason:
+            found.append((probe.reason, 'error', probe.detail))
+        elif probe.num_frames < num_frames:
+            text = f'{probe.num_frames} frames for a clip of {num_frames}, some repeated'
+            found.append(('few_frames', 'note', text))
+        if probe.damaged:
+            share = max(0.01, probe.damaged)
+            text = f'{share:.0%} of its frames are missing or damaged: the decoder reports errors'
+            text += ' in them, or in what they build on'
+            found.append(('damaged_frames', 'warning', text))
+        for kind, severity, text in found:
+            problems.append(Problem(kind, severity, name, f'{probe.path}: {text}', probe.path))
     return problems

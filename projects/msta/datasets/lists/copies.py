@@ -1,14 +1,12 @@
 """Clips of two lists that look the same: a test that is easier than it seems. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
 # Of the 64 bits of a frame's hash: re-encoded copies differ in 0-4, other clips in 20-40.
-MOST_BITS = 6
+_MOST_BITS = 6
 
 
 def frame_hashes(frames: np.ndarray) -> np.ndarray:
@@ -29,7 +27,6 @@ def near_duplicates(
     hashes: Mapping[str, str],
     train: Sequence[str],
     test: Sequence[str],
-    most_bits: float = MOST_BITS,
 ) -> list[tuple[str, str]]:
     """Pairs (held-out clip, training clip) whose frames agree in all but a few bits on average.
 
@@ -37,7 +34,6 @@ def near_duplicates(
         hashes: path -> :func:`frame_hashes` of as many frames of each clip, in hexadecimal.
         train: paths.
         test: paths.
-        most_bits: the mean number of differing bits up to which two clips count as copies.
     """
     train = [path for path in train if path in hashes]
     if not train:
@@ -50,6 +46,6 @@ def near_duplicates(
             continue
         differing = np.bitwise_count(ours ^ bits[path]).sum(-1, dtype=int) / (ours.shape[1] / 8)
         nearest = int(differing.argmin())
-        if differing[nearest] <= most_bits:
+        if differing[nearest] <= _MOST_BITS:
             pairs.append((path, train[nearest]))
     return pairs

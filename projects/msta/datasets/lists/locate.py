@@ -1,7 +1,5 @@
 """Find the videos of a list in a folder that is laid out otherwise. No torch."""
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,14 +1,13 @@
 """Lists of a user's own folder: a folder for each class, drawn or already split. No torch."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...labels import humanize_label, read_labels
-from .annotations import VIDEO_SUFFIXES, AnnotationError, Video, few, scan_folder, unlistable
+from ...spelling import few
+from .annotations import VIDEO_SUFFIXES, AnnotationError, Video, scan_folder, unlistable
 from .splits import class_counts, train_val
 
 # Names that folders of whole splits go by, and the list that each becomes.
@@ -29,7 +28,7 @@ class OwnLists:
 
     lists: dict[str, list[Video]]
     names: list[str]
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str]
 
 
 def lists_of_folder(
@@ -58,38 +57,32 @@ def lists_of_folder(
     """
     root = Path(root)
     folders_of = _parts(root) or {'all': root}
-    own = OwnLists({}, list(labels or ()))
+    remarks = []
     if len(folders_of) > 1:
-        own.remarks.append(
-            f'{root}: its folders {" and ".join(folders_of)} are taken as the splits'
-        )
+        remarks.append(f'{root}: its folders {" and ".join(folders_of)} are taken as the splits')
     # List -> (path relative to root, name of the class's folder).
     found: dict[str, list[tuple[str, str]]] = {}
-    classes: dict[str, None] = {}
+    classes: set[str] = set()
     for name, folder in folders_of.items():
         videos, folders = scan_folder(folder, labels)
-        classes |= dict.fromkeys(folders)
-        paths = [(folder / video.path).relative_to(root).as_posix() for video in videos]
+        classes |= set(folders)
         found[name] = []
-        for path, video in zip(paths, videos, strict=True):
-            why = unlistable(path)
-            if why:
-                own.remarks.append(f'left out: {path!a}: {why}; rename it')
+        for video in videos:
+            path = (folder / video.path).relative_to(root).as_posix()
+            if why := unlistable(path):
+                remarks.append(f'left out: {path!a}: {why}; rename it')
             else:
                 found[name].append((path, folders[video.label]))
-    names = list(labels or ())
+    names = labels or sorted({folder for pairs in found.values() for _, folder in pairs})
     if labels is None:
-        there = {folder for pairs in found.values() for _, folder in pairs}
-        names = sorted(there)
-        for name in sorted(classes.keys() - there):
-            own.remarks.append(_left_out(name, list(folders_of.values())))
+        remarks += [_left_out(name, folders_of.values()) for name in sorted(classes - set(names))]
     place = {name: label for label, name in enumerate(names)}
-    own.lists = {n: [Video(path, place[f]) for path, f in pairs] for n, pairs in found.items()}
-    own.names = read_labels([humanize_label(name) for name in names])
+    lists = {n: [Video(path, place[f]) for path, f in pairs] for n, pairs in found.items()}
+    own = OwnLists(lists, read_labels([humanize_label(name) for name in names]), remarks)
     if labels is not None or len(own.lists) > 1:
         _say_absent(own)
-    if list(own.lists) == ['all'] and split:
-        train, held_out = train_val(own.lists['all'], val, seed, own.names)
+    if 'all' in lists and split:
+        train, held_out = train_val(lists['all'], val, seed, own.names)
         own.lists = {'train': train, 'val': held_out}
     return own
 
@@ -106,7 +99,7 @@ def _parts(root: Path) -> dict[str, Path]:
     return {}
 
 
-def _left_out(name: str, folders: Sequence[Path]) -> str:
+def _left_out(name: str, folders: Iterable[Path]) -> str:
     """Why a class has no videos."""
     files = sorted(
         file for folder in folders for _, _, found in os.walk(folder / name) for file in found
@@ -114,8 +107,8 @@ def _left_out(name: str, folders: Sequence[Path]) -> str:
     others = [file for file in files if Path(file).suffix.lower() not in VIDEO_SUFFIXES]
     why = 'its folder is empty'
     if others:
-        why = f'its {len(others)} files ({few(others, 3)}) are not videos, which end in '
-        why += ' '.join(sorted(VIDEO_SUFFIXES))
+        endings = ' '.join(sorted(VIDEO_SUFFIXES))
+        why = f'its {len(others)} files ({few(others, 3)}) are not videos, which end in {endings}'
     elif files:
         why = 'none of its videos can stand in a list'
     return f'left out: class {name!a}: {why}'

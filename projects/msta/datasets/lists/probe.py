@@ -1,7 +1,5 @@
 """Decode every video, in parallel, with progress; can be resumed. No torch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,17 +45,10 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
     except VideoDecodeError as error:
         detail = REASONS[error.reason] + (f' ({error.detail})' if error.detail else '')
         return Probe(path, error.reason, detail)
-    height, width = frames.shape[1:3]
     hashes = frame_hashes(frames).tobytes().hex()
-    return Probe(
-        path,
-        num_frames=total,
-        height=height,
-        width=width,
-        damaged=reader.damaged_share,
-        hashes=hashes,
-        seconds=total / reader.get_avg_fps(),
-    )
+    height, width = frames.shape[1:3]
+    seconds = total / reader.get_avg_fps()
+    return Probe(path, '', '', total, height, width, reader.damaged_share, hashes, seconds)
 
 
 def probe_videos(
@@ -67,7 +58,6 @@ def probe_videos(
     workers: int = 4,
     limit_sec: float = 60.0,
     journal: Path | None = None,
-    quiet: bool = False,
 ) -> list[Probe]:
     """Probe every video, in the order of `paths`.
 
@@ -79,7 +69,6 @@ def probe_videos(
         limit_sec: the longest that one may take without getting on.
         journal: file that keeps results as they come: after an interruption, what it holds is not
             probed again, unless size or time of the file changed. The caller removes it.
-        quiet: show no progress.
     """
     root = Path(root)
     unique = list(dict.fromkeys(paths))
@@ -87,9 +76,8 @@ def probe_videos(
     todo = [path for path in unique if path not in done]
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(lambda path: probe_video(root, path, num_frames, limit_sec), todo)
-        bar = tqdm(
-            results, 'videos', len(unique), initial=len(unique) - len(todo), disable=quiet or None
-        )
+        before = len(unique) - len(todo)
+        bar = tqdm(results, 'videos', len(unique), initial=before, disable=None)
         try:
             for probe in bar:
                 done[probe.path] = probe

@@ -5,8 +5,6 @@ numbers were measured on. ``PUBLISHED`` says what each list is, and a list that 
 against it: number of classes, class names, videos per class.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,47 +28,37 @@ class PublishedList:
 def _dataset(
     name: str, labels: str, shipped: str, num_classes: int, tests: tuple[str, ...], few: bool = True
 ) -> dict[str, PublishedList]:
-    folder = f'{name}_splits'
-    lists = {
-        f'{name}/{test.removesuffix(".txt")}': PublishedList(
-            f'{folder}/{test}', labels, shipped, num_classes
-        )
-        for test in tests
-    }
+    def entry(file: str, shots: int | None = None) -> PublishedList:
+        return PublishedList(f'{name}_splits/{file}.txt', labels, shipped, num_classes, shots)
+
+    lists = {f'{name}/{test}': entry(test) for test in tests}
     for shots in (2, 4, 8, 16) if few else ():
-        lists[f'{name}/few_shot_{shots}'] = PublishedList(
-            f'{folder}/train1_few_shot_{shots}.txt', labels, shipped, num_classes, shots
-        )
+        lists[f'{name}/few_shot_{shots}'] = entry(f'train1_few_shot_{shots}', shots)
     return lists
 
 
 def _base_to_novel(
     name: str, labels: str, shipped: str, base: int, novel: int, whole: bool = False
 ) -> dict[str, PublishedList]:
-    folder = f'base2novel_splits/{name}_splits'
-    base_labels, novel_labels = f'{labels}_base_labels.csv', f'{labels}_novel_labels.csv'
+    def entry(half: str, file: str, shots: int | None = None) -> PublishedList:
+        path = f'base2novel_splits/{name}_splits/{file}.txt'
+        count = base if half == 'base' else novel
+        return PublishedList(path, f'{labels}_{half}_labels.csv', f'{shipped}_{half}', count, shots)
 
-    def of_base(file: str, shots: int | None = None) -> PublishedList:
-        return PublishedList(f'{folder}/{file}', base_labels, f'{shipped}_base', base, shots)
-
-    lists = {f'base2novel/{name}/base_val': of_base('base_val.txt')}
+    lists = {'base_val': entry('base', 'base_val')}
     for seed in (1, 2, 3):
-        lists[f'base2novel/{name}/base_train_seed{seed}'] = of_base(
-            f'fs_base_s{seed}_train.txt', 16
-        )
+        lists[f'base_train_seed{seed}'] = entry('base', f'fs_base_s{seed}_train', 16)
     if whole:
-        lists[f'base2novel/{name}/base_train_all'] = of_base('base_train.txt')
-    lists[f'base2novel/{name}/novel_val'] = PublishedList(
-        f'{folder}/novel_val.txt', novel_labels, f'{shipped}_novel', novel
-    )
-    return lists
+        lists['base_train_all'] = entry('base', 'base_train')
+    lists['novel_val'] = entry('novel', 'novel_val')
+    return {f'base2novel/{name}/{key}': value for key, value in lists.items()}
 
 
 PUBLISHED: dict[str, PublishedList] = {
-    **_dataset('hmdb', 'hmdb_51_labels.csv', 'hmdb51', 51, ('val1.txt', 'val2.txt', 'val3.txt')),
-    **_dataset('ucf', 'ucf_101_labels.csv', 'ucf101', 101, ('val1.txt', 'val2.txt', 'val3.txt')),
-    **_dataset('ssv2', 'ssv2_labels.csv', 'ssv2', 174, ('validation.txt',)),
-    **_dataset('k400', 'kinetics_400_labels.csv', 'kinetics400', 400, ('val.txt',), few=False),
+    **_dataset('hmdb', 'hmdb_51_labels.csv', 'hmdb51', 51, ('val1', 'val2', 'val3')),
+    **_dataset('ucf', 'ucf_101_labels.csv', 'ucf101', 101, ('val1', 'val2', 'val3')),
+    **_dataset('ssv2', 'ssv2_labels.csv', 'ssv2', 174, ('validation',)),
+    **_dataset('k400', 'kinetics_400_labels.csv', 'kinetics400', 400, ('val',), few=False),
     **{
         f'k600/zero_shot_{split}': PublishedList(
             f'k600_splits/ZS_split{split}_K600_eval.txt',

@@ -1,7 +1,5 @@
 """Lists and class lists on disk, and the record of how they were made: splits.json. No torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence

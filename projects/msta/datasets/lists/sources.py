@@ -4,8 +4,6 @@ Every reader matches class names to a class list of this project, whatever their
 underscores, CamelCase), so that indices cannot shift.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -90,11 +88,8 @@ def read_ucf101(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
     lists = {}
     for part in ('train', 'test'):
         path = _existing(Path(folder, f'{part}list{split:02d}.txt'))
-        names = [
-            line.split()[0]
-            for line in path.read_text(encoding='utf-8').splitlines()
-            if line.strip()
-        ]
+        lines = path.read_text(encoding='utf-8').splitlines()
+        names = [line.split()[0] for line in lines if line.strip()]
         lists[part] = _not_empty([Video(name, index[name.split('/')[0]]) for name in names], path)
     return lists
 
@@ -104,6 +99,7 @@ def read_hmdb51(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
 
     The mark behind a name is 1 for training, 2 for testing, 0 for neither.
     """
+    parts = {'1': 'train', '2': 'test'}
     files = sorted(Path(folder).glob(f'*_test_split{split}.txt'))
     if not files:
         raise AnnotationError(f'{folder}: no *_test_split{split}.txt files in it')
@@ -115,10 +111,8 @@ def read_hmdb51(folder: str | Path, labels: Sequence[str], split: int) -> dict[s
         for line in path.read_text(encoding='utf-8').splitlines():
             if line.strip():
                 video, mark = line.rsplit(None, 1)
-                if mark in ('1', '2'):
-                    lists['train' if mark == '1' else 'test'].append(
-                        Video(f'{name}/{video}', label)
-                    )
+                if mark in parts:
+                    lists[parts[mark]].append(Video(f'{name}/{video}', label))
     if len(files) != len(labels):
         raise AnnotationError(f'{folder}: files for {len(files)} classes, expected {len(labels)}')
     return lists

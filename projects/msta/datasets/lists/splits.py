@@ -1,12 +1,11 @@
 """Subsets of videos and of classes: seeded, and independent of the order of the list. No torch."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from .annotations import AnnotationError, Video, few
+from ...spelling import few
+from .annotations import AnnotationError, Video
 from .sources import normalise
 
 # Kinetics-400 classes that Kinetics-600 renamed; with them, 220 classes of K600 are new.
@@ -46,9 +45,7 @@ def few_shot(
     """
     if shots < 1:
         raise ValueError(f'shots must be 1 or more, got {shots}')
-    by_class: dict[int, list[Video]] = defaultdict(list)
-    for video in sorted(set(videos), key=lambda video: video.path):
-        by_class[video.label].append(video)
+    by_class = _by_class(sorted(set(videos), key=lambda video: video.path))
     short = {label: len(found) for label, found in by_class.items() if len(found) < shots}
     if short and not allow_fewer:
         label, count = min(short.items(), key=lambda item: (item[1], item[0]))
@@ -57,11 +54,19 @@ def few_shot(
             f'{count}); ask for fewer shots, or allow classes to have fewer (--allow-fewer)'
         )
     chosen = []
-    for label in sorted(by_class):
-        # A generator a class: its draw does not depend on the other classes.
+    for label, found in by_class.items():
+        # One generator per class: its draw does not depend on the other classes.
         rng = random.Random(f'{seed}/{label}')
-        chosen += rng.sample(by_class[label], len(by_class[label]))[:shots]
+        chosen += rng.sample(found, len(found))[:shots]
     return chosen
+
+
+def _by_class(videos: Iterable[Video]) -> dict[int, list[Video]]:
+    """Return the videos of each class, in the order of the classes."""
+    by_class: dict[int, list[Video]] = defaultdict(list)
+    for video in videos:
+        by_class[video.label].append(video)
+    return dict(sorted(by_class.items()))
 
 
 def _class(label: int, names: Sequence[str] | None) -> str:
@@ -111,10 +116,8 @@ def train_val(
     """
     if not 0 < fraction < 1:
         raise ValueError(f'the validation fraction must lie between 0 and 1, got {fraction}')
-    by_class: dict[int, list[Video]] = defaultdict(list)
-    for video in videos:
-        by_class[video.label].append(video)
-    single = [label for label, found in sorted(by_class.items()) if len(set(found)) < 2]
+    by_class = _by_class(set(videos))
+    single = [label for label, found in by_class.items() if len(found) < 2]
     if single:
         raise AnnotationError(
             f'{len(single)} classes have a single video, which cannot be both in training and in '
@@ -122,10 +125,9 @@ def train_val(
             'videos, or leave the classes out'
         )
     train, val = [], []
-    for _, found in sorted(by_class.items()):
-        count = len(set(found))
-        held_out = min(count - 1, max(1, round(fraction * count)))
-        shuffled = few_shot(found, count, seed)
+    for found in by_class.values():
+        held_out = min(len(found) - 1, max(1, round(fraction * len(found))))
+        shuffled = few_shot(found, len(found), seed)
         val += sorted(shuffled[:held_out], key=lambda video: video.path)
         train += sorted(shuffled[held_out:], key=lambda video: video.path)
     return train, val

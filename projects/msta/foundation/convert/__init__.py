@@ -18,7 +18,6 @@ from .foreign import refuse_foreign
 from .hf import from_hf
 from .keys import StateDict
 from .openai import from_custom_text, from_long_clip, from_openai
-from .perception import from_perception
 from .timm import from_timm
 from .tuned import from_slowfast, from_vifi
 from .viclip import from_viclip, to_viclip
@@ -72,94 +71,60 @@ _CLIP_MARKS = ('visual.conv1.weight', 'token_embedding.weight', 'text_projection
 
 FORMATS = (
     Format(
-        'ViFi-CLIP',
-        'CLIP',
+        'ViFi-CLIP', 'CLIP',
         ('image_encoder.conv1.weight', 'text_encoder.ln_final.weight', 'logit_scale'),
-        from_vifi,
-        _OPENAI_FACTS,
-        heads_by_64=True,
+        from_vifi, _OPENAI_FACTS, heads_by_64=True,
     ),
     Format(
-        'CLIP in a checkpoint of SlowFast (Open-VCLIP, FROSTER)',
-        'CLIP',
-        tuple(f'model.{mark}' for mark in _CLIP_MARKS),
-        from_slowfast,
+        'CLIP in a checkpoint of SlowFast (Open-VCLIP, FROSTER)', 'CLIP',
+        tuple(f'model.{mark}' for mark in _CLIP_MARKS), from_slowfast,
         {name: value for name, value in _OPENAI_FACTS.items() if name != 'frame_attention'},
-        heads_by_64=True,
-        fields={'frame_mean': 'normalised'},
-        asks=('frame_attention',),
+        heads_by_64=True, fields={'frame_mean': 'normalised'}, asks=('frame_attention',),
     ),
     Format(
-        'ViCLIP',
-        'ViCLIP',
+        'ViCLIP', 'ViCLIP',
         ('vision_encoder.conv1.weight', 'text_encoder.token_embedding.weight', 'temp'),
-        from_viclip,
-        _VICLIP_FACTS,
-        heads_by_64=True,
+        from_viclip, _VICLIP_FACTS, heads_by_64=True,
     ),
     Format(
-        'Hugging Face CLIP',
-        'CLIP',
+        'Hugging Face CLIP', 'CLIP',
         ('vision_model.embeddings.patch_embedding.weight', 'visual_projection.weight'),
-        from_hf,
-        hugging_face=True,
+        from_hf, hugging_face=True,
     ),
     Format(
-        'Hugging Face SigLIP',
-        'SigLIP',
+        'Hugging Face SigLIP', 'SigLIP',
         ('vision_model.head.probe', 'text_model.head.weight', 'logit_bias'),
-        from_hf,
-        _SIGLIP_FACTS,
-        hugging_face=True,
+        from_hf, _SIGLIP_FACTS, hugging_face=True,
     ),
     Format(
-        'Perception Encoder (PE-Core)',
-        'PerceptionEncoder',
-        (*_CLIP_MARKS, 'visual.attn_pool.probe'),
-        from_perception,
-        _PERCEPTION_FACTS,
-        firm=True,
+        'Perception Encoder (PE-Core)', 'PerceptionEncoder',
+        (*_CLIP_MARKS, 'visual.attn_pool.probe'), from_openai, _PERCEPTION_FACTS, firm=True,
     ),
     Format(
-        'Perception Encoder, as OpenCLIP and timm keep it',
-        'PerceptionEncoder',
+        'Perception Encoder, as OpenCLIP and timm keep it', 'PerceptionEncoder',
         ('visual.trunk.attn_pool.latent', 'visual.trunk.norm_pre.weight', *_TEXT_MARKS),
-        from_timm,
-        _PERCEPTION_FACTS,
+        from_timm, _PERCEPTION_FACTS,
     ),
     Format(
-        'SigLIP, as OpenCLIP and timm keep it',
-        'SigLIP',
+        'SigLIP, as OpenCLIP and timm keep it', 'SigLIP',
         ('visual.trunk.attn_pool.latent', 'logit_bias', *_TEXT_MARKS),
-        from_timm,
-        {'pooling': 'attention', 'frame_attention': 'own'},
+        from_timm, {'pooling': 'attention', 'frame_attention': 'own'},
     ),
     Format(
-        'Long-CLIP',
-        'CLIP',
-        (*_CLIP_MARKS, 'positional_embedding_res'),
-        from_long_clip,
-        _OPENAI_FACTS,
-        heads_by_64=True,
+        'Long-CLIP', 'CLIP', (*_CLIP_MARKS, 'positional_embedding_res'),
+        from_long_clip, _OPENAI_FACTS, heads_by_64=True,
     ),
     Format(
-        "OpenAI's own CLIP file",
-        'CLIP',
         # Numbers that OpenAI's archives hold beside the weights, and no other file does.
-        (*_CLIP_MARKS, 'input_resolution', 'vocab_size'),
-        from_openai,
-        _OPENAI_FACTS,
-        heads_by_64=True,
-        firm=True,
+        "OpenAI's own CLIP file", 'CLIP', (*_CLIP_MARKS, 'input_resolution', 'vocab_size'),
+        from_openai, _OPENAI_FACTS, heads_by_64=True, firm=True,
     ),
     Format("CLIP with OpenAI's key names (OpenAI or OpenCLIP)", 'CLIP', _CLIP_MARKS, from_openai),
     Format(
-        'OpenCLIP with a text tower of its own (CustomTextCLIP)',
-        'CLIP',
-        ('visual.conv1.weight', *_TEXT_MARKS),
-        from_custom_text,
+        'OpenCLIP with a text tower of its own (CustomTextCLIP)', 'CLIP',
+        ('visual.conv1.weight', *_TEXT_MARKS), from_custom_text,
     ),
-)
+)  # fmt: skip
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

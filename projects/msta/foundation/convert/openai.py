@@ -1,4 +1,4 @@
-"""OpenAI's key names: its own files, OpenCLIP, Long-CLIP, and what was tuned from them."""
+"""OpenAI's key names: its own files, OpenCLIP, Perception Encoder, Long-CLIP, tuned ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from .keys import BLOCK, StateDict, rename_all
 
 _OPENAI = {
     'visual.transformer.resblocks.': 'visual.transformer.blocks.',
+    # Pooling by attention: Perception Encoder (perception_models), whose other names are CLIP's.
+    'visual.attn_pool.layernorm.': 'visual.pool.ln.',
+    **{f'visual.attn_pool.{old}': f'visual.pool.{new}' for old, new in BLOCK.items()},
+    'visual.attn_pool.': 'visual.pool.',
     'visual.': 'visual.',
     'transformer.resblocks.': 'text.transformer.blocks.',
     'token_embedding.': 'text.token_embedding.',
@@ -22,7 +26,7 @@ _OPENAI = {
 
 
 def from_openai(state: Mapping[str, Tensor]) -> StateDict:
-    """OpenAI CLIP and OpenCLIP: ``logit_scale`` is the logarithm of the multiplier."""
+    """OpenAI CLIP, OpenCLIP, ``PE-Core-*.pt``: ``logit_scale``, a logarithm, becomes a factor."""
     ours = rename_all(state, _OPENAI, BLOCK)
     ours['logit_scale'] = ours['logit_scale'].exp().reshape(())
     ours.pop('logit_bias', None)
