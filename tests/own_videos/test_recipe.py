@@ -27,6 +27,10 @@ def test_many_clips_on_a_gpu():
     assert chosen['batch'] == 32 and chosen['targets'] == ('spatial', 'temporal')
 
 
+def test_labels_are_smoothed_for_a_tiny_model_alone():
+    assert values(FEW)['smoothing'] == 0 < values(replace(FEW, width=128))['smoothing']
+
+
 @pytest.mark.parametrize('name', ['pan left', 'turn clockwise', '向左走', 'nach rechts'])
 def test_left_and_right_are_not_flipped(name):
     chosen = choose(replace(FEW, names=('run', name)))
@@ -46,8 +50,6 @@ def test_what_the_user_decides_is_taken():
     assert chosen['flip'].value is False
     with pytest.raises(ValueError, match="no setting 'epoch'"):
         choose(FEW, {'epoch': 3})
-    with pytest.raises(ValueError, match=r'cached_views=4 .* block 1'):
-        choose(FEW, {'blocks': (1, 12), 'cached_views': 4})
 
 
 def test_choices_are_told_with_their_reasons():

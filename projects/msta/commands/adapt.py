@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument(
         '--cached-views', type=int, help='views kept of each clip; 0: new ones in every epoch'
     )
+    recipe.add_argument('--smoothing', type=float, help='of labels, 0 to 1')
     recipe.add_argument('--flip', action=argparse.BooleanOptionalAction)
     recipe.add_argument('--amp', action=argparse.BooleanOptionalAction)
     recipe.add_argument(
@@ -95,6 +96,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         'blocks': None if args.blocks is None else tuple(args.blocks),
         'dim': args.dim,
         'cached_views': args.cached_views,
+        'smoothing': args.smoothing,
         'flip': args.flip,
         'amp': args.amp,
         'balanced': args.balanced,

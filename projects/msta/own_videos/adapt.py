@@ -18,7 +18,7 @@ from .collect import SEVERAL, Clip, Collection, collect
 from .config_file import make_config, write_config
 from .earlier import join_earlier, new_classes
 from .files import write_lists, write_results
-from .models import best_trial, frames_of, machine, score_clips, train_adapters, try_rates
+from .models import Trial, best_trial, frames_of, machine, score_clips, train_adapters, try_rates
 from .recipe import Choice, Situation, choose, tell
 from .report import Findings, next_lines, write_report
 from .split import Split, split_clips
@@ -165,11 +165,11 @@ class _Work:
         choices = self.choose(arch, split, described, given)
         trials = self.search(arch, split, choices)
         rates = choices['learning_rates'].value
-        tried = best_trial(trials) if trials else (rates[len(rates) // 2], 0.0, None)
-        rate, threshold = tried[0], 0.5 if tried[2] is None else tried[2]
+        best = best_trial(trials) if trials else Trial(rates[len(rates) // 2], 0.0, 0.0)
+        rate, threshold = best.rate, 0.5 if best.threshold is None else best.threshold
         self.say(f'learning rate {rate:g}')
         if several:
-            why = 'nothing to choose it by' if tried[2] is None else 'the highest F1 in the trial'
+            why = 'the highest F1 in the trial' if trials else 'nothing to choose it by'
             self.say(f'labels are shown from a probability of {threshold:.2f} on ({why})')
         config = self.out / 'config.py'
         cfg = make_config(
@@ -182,7 +182,7 @@ class _Work:
         frozen, adapted = self.evaluate(split.test, config, checkpoint)
         findings = Findings(
             f'{self.out.name}: recognising {len(names)} actions', names, split.train, split.test,
-            frozen, adapted, choices, [(tried[0], tried[1]) for tried in trials],
+            frozen, adapted, choices, trials,
             [*self.collection.remarks, *split.remarks],
             left_out, copies, new_classes(self.before, names), self.command, self.out,
             several, threshold,
@@ -232,15 +232,15 @@ class _Work:
 
     def search(
         self, arch: Architecture, split: Split, choices: Mapping[str, Choice]
-    ) -> list[tuple[float, float, float | None]]:
-        """What :func:`.models.try_rates` gives on a fifth of the training clips, held out.
+    ) -> list[Trial]:
+        """What :func:`.models.try_rates` gives on a third of the training clips, held out.
 
         [] for a single rate, unless it is several labels that a threshold is wanted for.
         """
         rates = choices['learning_rates'].value
         names = self.collection.names
         inner = split_clips(
-            [Clip(c.path, c.labels, c.group) for c in split.train], names, 0.2, self.seed + 1
+            [Clip(c.path, c.labels, c.group) for c in split.train], names, 1 / 3, self.seed + 1
         )
         if len(rates) == 1 and not self.collection.multi_label:
             return []
