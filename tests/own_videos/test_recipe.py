@@ -48,6 +48,7 @@ def test_what_the_user_decides_is_taken():
     chosen = choose(FEW, {'epochs': 3, 'flip': False})
     assert chosen['epochs'].value == 3 and chosen['epochs'].reason == 'given'
     assert chosen['flip'].value is False
+    assert choose(FEW, {'batch': 100})['batch'].value == 32  # all there is
     with pytest.raises(ValueError, match="no setting 'epoch'"):
         choose(FEW, {'epoch': 3})
 

@@ -251,13 +251,16 @@ class _Work:
             )
             return []
 
+        batch = Choice(min(choices['batch'].value, len(inner.train)), choices['batch'].reason)
+        fewer = {**choices, 'batch': batch}
+
         def config_for(rate: float, folder: Path) -> Path:
             cfg = make_config(
-                arch, self.weights, self.out, self.collection.root, choices, rate, self.seed,
+                arch, self.weights, self.out, self.collection.root, fewer, rate, self.seed,
                 inner.test, self.before and self.before / 'adapters.pth', self.out / 'search',
                 self.collection.multi_label,
             )  # fmt: skip
-            write_config(folder / 'config.py', cfg, choices, f'a trial of {self.command}')
+            write_config(folder / 'config.py', cfg, fewer, f'a trial of {self.command}')
             return folder / 'config.py'
 
         several = self.collection.multi_label

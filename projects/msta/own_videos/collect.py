@@ -90,7 +90,7 @@ def collect(
         AnnotationError: nothing that can be trained on, with what is missing.
     """
     source = Path(source).expanduser()
-    several = False
+    several, folders = False, None
     if source.is_dir():
         found, folders = scan_folder(source, None if labels is None else read_labels(labels))
         names = _names_of_folders(source, folders)
@@ -115,12 +115,12 @@ def collect(
     if not root.is_dir():
         raise AnnotationError(f'{root}: no such folder of videos')
     collection = Collection(root.resolve(), names, clips, multi_label=several)
-    _check(collection, source, least)
+    _check(collection, source, least, folders)
     collection.clips = _with_groups(clips, group if column is None else None)
     return collection
 
 
-def _check(collection: Collection, source: Path, least: int) -> None:
+def _check(collection: Collection, source: Path, least: int, folders: Sequence[str] | None) -> None:
     counts = collection.counts()
     present = [name for name, count in zip(collection.names, counts, strict=True) if count]
     if len(present) < least:
@@ -131,17 +131,23 @@ def _check(collection: Collection, source: Path, least: int) -> None:
     empty = [name for name, count in zip(collection.names, counts, strict=True) if not count]
     if empty:
         collection.remarks.append(
-            f'{len(empty)} classes have no video and are recognised by their names alone: '
-            f'{", ".join(empty[:10])}'
+            f'recognised by their names alone, without a video ({len(empty)} of {len(counts)} '
+            f'classes): {", ".join(empty[:10])}'
         )
     if collection.multi_label:
         collection.remarks.append(_told(collection.clips))
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
+        where = 'use better ones in the list'
+        if folders is not None:
+            folder = folders[collection.names.index(wordless[0])]
+            where = (
+                f'write better ones into {source / NAMES_FILE}, below a first line folder,name one '
+                f'line per class: {folder},a person opening a door'
+            )
         collection.remarks.append(
-            f'{len(wordless)} class names say nothing to the text tower ({", ".join(wordless[:5])})'
-            f': write better ones into {NAMES_FILE} beside the folders, one line per class: '
-            f'{wordless[0]},a person opening a door'
+            f'names that say nothing to the text tower ({len(wordless)} of {len(counts)} classes): '
+            f'{", ".join(wordless[:5])}; {where}'
         )
 
 

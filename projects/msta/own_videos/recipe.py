@@ -78,7 +78,7 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
     settle(
         'blocks',
         (first, s.layers),
-        f'{share} of {s.layers} blocks: {s.shots:g} clips of a middling class are '
+        f'{share} of {s.layers} blocks: {s.shots:g} per class (the median) is '
         + ("few, as in the paper's few-shot runs" if few else 'enough to adapt every depth'),
     )
     settle(
@@ -96,6 +96,9 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
         max(1, min(32, s.clips // 8)),
         f'{s.clips} clips: at least eight steps per epoch' if s.clips < 256 else "the paper's 32",
     )
+    if batch > s.clips:
+        batch = s.clips
+        choices['batch'] = Choice(batch, f'no more than {s.clips} clips to train on')
     steps, wanted = max(1, s.clips // batch), _STEPS_SMALL if small else _STEPS
     settle(
         'epochs',
@@ -113,7 +116,7 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
     )
     settle(
         'learning_rates',
-        tuple((0.003, 0.01, 0.03) if small else (0.0005, 0.001, 0.004)),
+        tuple((0.01, 0.03, 0.06) if small else (0.0005, 0.001, 0.004)),
         'tried on a third of the training clips, held out; never on the test clips',
     )
     settle(
