@@ -33,7 +33,8 @@ def test_names_that_say_nothing_are_remarked_and_replaced(tmp_path):
     (tmp_path / 'names.csv').write_text('folder,name\nid_42,opening a door\n007,打篮球\n')
     found = collect(tmp_path)
     assert sorted(found.names) == sorted(['opening a door', '打篮球', 'juggling'])
-    assert not found.remarks
+    (remark,) = found.remarks
+    assert 'not in English (1 of 3 classes)' in remark and remark.endswith('打篮球')
 
 
 def test_names_of_no_folder_are_refused(tmp_path):

@@ -136,6 +136,12 @@ def _check(collection: Collection, source: Path, least: int, folders: Sequence[s
         )
     if collection.multi_label:
         collection.remarks.append(_told(collection.clips))
+    foreign = [n for n in collection.names if any(c.isalpha() and not c.isascii() for c in n)]
+    if foreign:
+        collection.remarks.append(
+            f'names that are not in English ({len(foreign)} of {len(counts)} classes), which text '
+            f'towers of English captions know little of: {", ".join(foreign[:5])}'
+        )
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
         where = 'use better ones in the list'
