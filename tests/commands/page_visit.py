@@ -82,17 +82,17 @@ def visit(browser, address, width=1280):
     wait(browser, lambda: len(shown(browser, '.thumbnail-lg img')) == 4)
 
 
-def wait(browser, condition):
+def wait(browser, condition, seconds=_LIMIT_SEC):
     """Wait for a condition, whatever elements are being replaced meanwhile."""
     from selenium.common.exceptions import WebDriverException
 
-    end = time.monotonic() + _LIMIT_SEC
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(WebDriverException):
             if condition():
                 return
         time.sleep(0.05)
-    raise AssertionError(f'not within {_LIMIT_SEC} s; the page says: {text_of(browser)}')
+    raise AssertionError(f'not within {seconds} s; the page says: {text_of(browser)}')
 
 
 def shown(browser, selector):
@@ -114,6 +114,15 @@ def button(browser, text):
 
 def press(browser, text):
     browser.execute_script('arguments[0].click()', button(browser, text))
+
+
+def press_until(browser, name, text):
+    """Press again what was pressed too early: a page just opened may not listen yet."""
+    for _ in range(_LIMIT_SEC // 10):
+        press(browser, name)
+        with contextlib.suppress(AssertionError):
+            return wait(browser, lambda: text in text_of(browser), 10)
+    raise AssertionError(f'{name} does nothing; the page says: {text_of(browser)}')
 
 
 def upload(browser, path):

@@ -51,10 +51,12 @@ def test_each_class_is_measured_for_itself(made):
     assert 'mean average precision on' in page and 'precision / recall' in page
 
 
-def test_its_config_is_taken_by_the_test_tool(made):
+def test_its_config_is_taken_by_the_test_tool(made, capsys):
     from projects.msta.training.launch import test
 
     metrics = test(made / 'config.py', made / 'adapters.pth')
+    said = capsys.readouterr().out.split('average precision (videos):')[1].splitlines()
+    assert [line.split(':')[0].strip() for line in said[1:5]] == NAMES
     results = json.loads((made / 'results.json').read_text())
     assert 100 * metrics['acc/mAP'] == pytest.approx(
         results['headline']['adapted']['value'], abs=0.01

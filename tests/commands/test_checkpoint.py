@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from projects.msta.apis import MSTAInferencer
 from projects.msta.foundation import load_foundation, save_foundation
 from projects.msta.inference.averaging import average_adapters
 from projects.msta.inference.cards import metrics_of, save_state
-from projects.msta.models.checkpoints import EXTRA_STATE, CheckpointError, read_checkpoint
+from projects.msta.models.checkpoints import EXTRA_STATE, RECIPE, CheckpointError, read_checkpoint
+from projects.msta.models.recipe import Recipe
 
 
 @pytest.fixture
@@ -58,12 +60,29 @@ def test_a_whole_zero_shot_share_is_the_bare_foundation(pair, tiny, tmp_path):
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
 
 
+def test_adapters_of_several_labels_stay_so(run, pair, tmp_path):
+    said = Recipe(['a', 'b'], ['{}'], multi_class=True, logit_bias=-2.0, threshold=0.5)
+    for name, recipe in (('one', said), ('two', replace(said, logit_bias=-4.0, threshold=0.3))):
+        state = read_checkpoint(pair[0]).state_dict | {RECIPE: recipe.pack()}
+        save_state(state, tmp_path / f'{name}.pth')
+    both, out = [tmp_path / 'one.pth', tmp_path / 'two.pth'], tmp_path / 'mean.pth'
+    status, text, _ = run('checkpoint.py', 'diff', *both)
+    assert (status, text) == (1, 'logit_bias: -2.0 != -4.0\nthreshold: 0.5 != 0.3\n')
+    assert run('checkpoint.py', 'merge', *both, '--out', out)[0] == 0
+    assert read_checkpoint(out).recipe == replace(said, logit_bias=-3.0, threshold=0.4)
+    assert 'several labels per video, shown from 0.40 on' in run('checkpoint.py', 'info', out)[1]
+    status, _, error = run('checkpoint.py', 'merge', both[0], pair[0], '--out', tmp_path / 'no.pth')
+    assert status == 2 and 'one label per video, others for several' in error
+
+
 def test_only_what_belongs_together_is_averaged(pair, tiny, tmp_path):
     one = read_checkpoint(pair[0])
     with pytest.raises(CheckpointError, match='weights'):
         average_adapters([one], [1.0, 2.0])
     with pytest.raises(CheckpointError, match='negative'):
         average_adapters([one, one], [1.0, -2.0])
+    with pytest.raises(CheckpointError, match='must be numbers'):
+        average_adapters([one, one], [1.0, float('nan')])
     other = read_checkpoint(pair[1])
     text = bytes(other.state_dict[EXTRA_STATE].tolist()).decode()
     changed = text.replace(other.facts.fingerprint, 'f' * 32)

@@ -20,6 +20,7 @@ from tests.commands.page_visit import (
     open_browser,
     player,
     press,
+    press_until,
     resize,
     serve,
     shown,
@@ -44,6 +45,19 @@ from tests.videos import ODD_FILES, write_av, write_mp4
 def test_labels_have_limits(text, message):
     with pytest.raises(AppError, match=message):
         parse_labels(text, Limits(labels=3, characters=8))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--port', '99999'), '--port 99999: ports are 1 to 65535'),
+        (('--corrections', '/proc/x'), 'the folder /proc/x cannot be written to'),
+        (('--corrections', __file__), 'cannot be written to'),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_the_model_is_read(run, arguments, words):
+    status, out, error = run('demo_app.py', '--checkpoint', 'gone.pth', *arguments)
+    assert (status, out) == (2, '') and words in error and error.count('\n') == 1
 
 
 def test_labels_are_split_at_commas_and_lines_and_named_once():
@@ -93,7 +107,7 @@ def test_what_browsers_do_not_play_is_converted(name, codec, kept, tmp_path):
     assert (shown == str(video)) == kept
     seconds, kind = check_video(shown, Limits())
     assert seconds == pytest.approx(1.2, abs=0.01)
-    assert kept or kind[1:] == ('h264', 'yuv420p')
+    assert kept or list(kind[1:]) == ['h264', 'yuv420p']
 
 
 def test_a_broken_file_is_explained_without_its_path(inferencer, tmp_path):
@@ -171,19 +185,18 @@ def test_a_video_is_played_recognised_and_corrected(page, browser, tmp_path):
     assert any((folder / 'tmp').glob('msta_*/uploads/**/mine.mp4'))
     for width in (1280, 390):
         resize(browser, width)
-        sizes = browser.execute_script('return [document.documentElement.scrollWidth, innerWidth]')
-        assert sizes == [width, width]  # nothing to scroll sideways on a telephone
+        page = browser.execute_script('return document.documentElement.scrollWidth')
+        assert page <= width  # nothing to scroll sideways on a telephone
 
 
 def test_errors_are_said_and_leave_the_page_usable(page, browser, tmp_path):
     visit(browser, page[0], width=390)
-    press(browser, 'Recognise')
-    wait(browser, lambda: 'Type some labels' in text_of(browser))
+    press_until(browser, 'Recognise', 'Choose a video first')
     (tmp_path / 'broken.mp4').write_bytes(b'no video' * 100)
     upload(browser, tmp_path / 'broken.mp4')
     wait(browser, lambda: 'This file: not a video' in text_of(browser))
     wait(browser, lambda: button(browser, 'Recognise').is_enabled())
-    assert not shown(browser, '#player') and 'broken.mp4' in text_of(browser)
+    assert not shown(browser, '#player') and 'broken' in text_of(browser)
     shown(browser, '.thumbnail-lg')[3].click()
     wait(browser, lambda: player(browser, 'readyState') == 4)
     press(browser, 'Recognise')

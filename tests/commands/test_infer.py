@@ -74,6 +74,7 @@ def test_a_long_video_gives_segments_a_copy_and_a_plot(run, tiny, tmp_path):
         (['x.mp4', 'y.mp4', '--video-out', 'a.mp4'], 'one video file'),
         (['x.mp4', '--config', 'no_such'], 'presets are'),
         (['x.mp4', '--config', 'gone.pth'], 'foundation weights not found: gone.pth'),
+        (['x.mp4', '--labels', ' , '], 'names no class'),
         (['x.mp4', '--labels', 'kinetics40'], "mean 'kinetics400'"),
         (['x.mp4', '--checkpoint', 'gone.pth'], 'no checkpoint gone.pth'),
     ],

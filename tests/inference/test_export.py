@@ -172,7 +172,16 @@ def test_nothing_is_overwritten_or_left_half(exported, tmp_path):
         export_model(made, tmp_path)
     with pytest.raises(ExportError, match='multiples of 8'):
         export_model(made, tmp_path / 'new', size=17)
+    with pytest.raises(ExportError, match='frames=0 must be at least 1'):
+        export_model(made, tmp_path / 'new', frames=0)
     assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+def test_what_cannot_be_told_is_refused_before_any_graph_is_made(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr('projects.msta.inference.export.make_graphs', None)
+    monkeypatch.setattr(exported[2].model.cls_head, 'multi_class', True)
+    with pytest.raises(ExportError, match='several labels per video cannot be exported'):
+        export_model(exported[2], tmp_path / 'new')
 
 
 def test_a_graph_that_differs_is_refused(exported):

@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from projects.msta.apis import MSTAInferencer, Rejection
+from projects.msta.datasets.images import images_in
+from projects.msta.foundation import FoundationError
+from projects.msta.inference.sources import iter_sources
 from projects.msta.labels import LabelError
 from projects.msta.models import CheckpointError
 from projects.msta.training.config import ConfigError
@@ -108,6 +111,16 @@ def test_an_unreadable_file_is_named_and_stops_nothing(tiny, inferencer, tmp_pat
     first, bad, last = inferencer([videos(tiny)[0], broken, videos(tiny)[1]])
     assert first.ok and last.ok
     assert not bad.ok and bad.label is None and broken in bad.error
+
+
+def test_images_beside_videos_are_their_previews(tmp_path):
+    (tmp_path / 'deep').mkdir()
+    for name in ('a.jpg', '._a.jpg', 'deep/a.mp4', 'deep/._a.mp4'):
+        (tmp_path / name).touch()
+    assert [source.name for source in iter_sources(tmp_path)] == [str(tmp_path / 'deep' / 'a.mp4')]
+    (tmp_path / 'deep' / 'a.mp4').unlink()
+    assert [source.name for source in iter_sources(tmp_path)] == [str(tmp_path)]
+    assert images_in(str(tmp_path)) == ['a.jpg']
 
 
 def test_what_is_no_video_is_named(tiny, inferencer, tmp_path):
@@ -221,6 +234,8 @@ def test_bad_requests_are_explained(tiny, inferencer, tmp_path):
     torch.save({'state_dict': {}}, tmp_path / 'foreign.pth')
     with pytest.raises(CheckpointError, match='not a checkpoint of this project'):
         MSTAInferencer(tiny / 'config.py', tmp_path / 'foreign.pth')
+    with pytest.raises(FoundationError, match=r'trained here .* name the file as checkpoint'):
+        MSTAInferencer(tiny / 'adapters.pth')
     with pytest.raises(ValueError, match='cannot be used here'):
         MSTAInferencer(tiny / 'config.py', device='cuda:77')
     with pytest.raises(ValueError, match='topk'):

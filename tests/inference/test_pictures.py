@@ -98,4 +98,8 @@ def test_mistakes_are_explained(run, tiny, tmp_path):
     assert status == 2 and 'no adapters' in error
     status, _, error = run('visualize.py', 'similarity', *weights, '--out', tmp_path / 'a.doc')
     assert status == 2 and '.png' in error
+    status, _, error = run(
+        'visualize.py', 'similarity', *weights[:3], 'a,', '--out', tmp_path / 'a.png'
+    )
+    assert status == 2 and 'at least two labels' in error
     assert list(tmp_path.iterdir()) == []

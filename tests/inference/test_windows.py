@@ -230,9 +230,15 @@ def test_without_an_encoder_the_copy_is_said_not_to_play(inferencer, tmp_path, m
     assert (tmp_path / 'out.mp4').stat().st_size > 1000
 
 
-def test_smoothing_needs_an_odd_span():
-    with pytest.raises(ValueError, match='odd'):
-        list(smooth([], 2))
+@pytest.mark.parametrize('options', [(2, 1, 2), (float('nan'),), (1, -1), (1, 1, 1, -1)])
+def test_times_and_spans_that_make_no_sense(inferencer, options):
+    with pytest.raises(ValueError, match=r'odd|positive|0 or more'):
+        analyse(inferencer, [np.zeros((16, 16, 3), np.uint8)] * 9, *options)
+
+
+def test_gaps_between_windows_are_said(inferencer):
+    with pytest.warns(UserWarning, match='every 2 s: what lies between them is not looked at'):
+        analyse(inferencer, [np.zeros((16, 16, 3), np.uint8)] * 99, 1, 2)
 
 
 def test_cells_cover_the_video_without_gaps(inferencer):

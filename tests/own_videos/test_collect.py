@@ -110,6 +110,8 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path, files, arguments, words)
         ('path,labels\na.mp4,x|\n', 'line 2: a.mp4 has no label'),
         ('path,label\na.mp4,x|y\n', r"line 2: 'x\|y' in the column label, which has one class"),
         ('path,label,labels\na.mp4,x,y\n', 'names both labels .* and label'),
+        ('path,labels\na.mp4,x,y\n', 'line 2: 3 cells for 2 columns'),
+        ('path,label\na.mp4,x\nb.mp4,x\na.mp4,y\n', 'line 4: a.mp4 is in line 2 already'),
         ('path,label,split\na.mp4,x,left\n', "line 2: split 'left' is not train or test"),
     ],
 )

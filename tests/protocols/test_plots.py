@@ -37,7 +37,8 @@ def test_large_confusions_have_names_and_confused_classes_side_by_side(classes, 
     axes = plots._confusion('test', [result(names, confusion)]).axes[0]
     order = tick_names(axes.yaxis)
     assert len(order) == shown and not axes.texts
-    assert order[:2] == ['class 3', 'class 30'] == tick_names(axes.xaxis)[:2]
+    assert len(set(order)) == shown and order == tick_names(axes.xaxis)
+    assert abs(order.index('class 3') - order.index('class 30')) == 1
 
 
 def test_long_names_and_titles_are_not_cut(tmp_path):
@@ -48,11 +49,6 @@ def test_long_names_and_titles_are_not_cut(tmp_path):
     assert not covered_texts(figure)
     figure.savefig(tmp_path / 'gain.png')
     assert not is_cut(tmp_path / 'gain.png')
-
-
-def test_an_order_keeps_every_class_once():
-    share = np.random.default_rng(0).random((20, 20))
-    assert sorted(plots.side_by_side(share)) == list(range(20))
 
 
 def test_a_gain_of_nothing_is_written():

@@ -41,5 +41,5 @@ def test_the_python_calls_take_these_arguments(monkeypatch):
 
         monkeypatch.setattr(launch, name, call)
     exec(compile(code, 'docs/training.md', 'exec'), {})
-    assert made['train'].arguments['cfg_options'] == {'train_cfg.max_epochs': 4}
+    assert made['train'].arguments['settings']['cfg_options'] == {'train_cfg.max_epochs': 4}
     assert made['test'].arguments['checkpoint'].endswith('epoch_4.pth')

@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from projects.msta.training.config import merge_options, read_config
 from projects.msta.training.options import option_values, read_value
@@ -95,6 +96,13 @@ def test_options_are_read_against_the_config_at_their_path():
     }
     merge_options(cfg, options)
     assert cfg.model.template == 'one, two {}' and cfg.param_scheduler[0].end == '9'
+
+
+def test_no_workers_need_no_second_setting():
+    cfg = Config(dict(train_dataloader=dict(num_workers=2, persistent_workers=True)))
+    merge_options(cfg, {'train_dataloader.num_workers': '0'})
+    loader = DataLoader([1, 2], **cfg.train_dataloader)
+    assert [*loader] == [1, 2]
 
 
 @pytest.mark.parametrize('folder', ["it's here", 'a "b"', 'back\\slash \\1', 'plain'])

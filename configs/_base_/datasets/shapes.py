@@ -50,5 +50,5 @@ test_dataloader = dict(
     ),
 )
 val_dataloader = test_dataloader
-val_evaluator = dict(type='AccMetric')
-test_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='MSTAMetric')
+test_evaluator = dict(type='MSTAMetric')

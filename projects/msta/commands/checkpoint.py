@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from .common import make_main
@@ -62,14 +63,15 @@ def print_differences(one: str, two: str) -> int:
     """Print how two files differ; 1 if they do."""
     from ..inference.averaging import differences
     from ..models.checkpoints import read_checkpoint
+    from ..models.recipe import Recipe
 
     first, second = read_checkpoint(one), read_checkpoint(two)
     status = 0
-    for part, fields in (
+    for part, names in (
         ('facts', ('foundation', 'fingerprint', 'adapter')),
-        ('recipe', ('labels', 'templates')),
+        ('recipe', [field.name for field in fields(Recipe)]),
     ):
-        for field in fields:
+        for field in names:
             values = [getattr(getattr(c, part), field) for c in (first, second)]
             if values[0] != values[1]:
                 print(f'{field}: {values[0]} != {values[1]}')

@@ -103,6 +103,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def path_or_none(text: str) -> str | None:
+    """Read a path, or ``none`` for no file."""
+    return None if text.lower() == 'none' else text
+
+
 def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     """Run a command's action; return the exit status.
 

@@ -21,7 +21,7 @@ from .protocol_arguments import (
 )
 
 if TYPE_CHECKING:
-    from ..protocols.compare import Comparison
+    from ..protocols.comparison import Comparison
 
 _ABOUT = """Compare methods on a protocol.
 
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace, command: str) -> None:
     """Search rates if asked to, train and test what is missing, measure, and report."""
-    from ..protocols.compare import Comparison
+    from ..protocols.comparison import Comparison
     from ..protocols.processes import say
 
     check_search(args)
@@ -78,14 +78,16 @@ def run(args: argparse.Namespace, command: str) -> None:
 
 def prepare(comparison: Comparison, args: argparse.Namespace) -> bool:
     """Find each method's rate and check the runs; return whether they are to be run."""
+    from ..protocols.plan import make_plan
     from ..protocols.processes import say
+    from ..protocols.search import make_validation
 
     if args.rates is not None:
         comparison.take_rates(args.rates)
     elif args.search is not None:
-        validation = comparison.validation(args.validation)
+        validation = make_validation(comparison.base, args.validation)
         if args.dry_run:
-            plan = comparison.search_plan(validation)
+            plan = make_plan(comparison.request, [validation.cell])
             say_warnings(plan)
             print(outline(plan))
             say(f'rates would be chosen on {validation.videos} videos, after {plan.runs[0].folder}')

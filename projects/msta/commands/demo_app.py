@@ -45,11 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Open the model and serve the page until told to stop."""
+    from ..datasets.lists.annotations import AnnotationError
+    from ..files import check_target
+    from ..own_videos.collect import NAMES_FILE
+
+    if args.port is not None and not 0 < args.port < 2**16:
+        raise ValueError(f'--port {args.port}: ports are 1 to {2**16 - 1}')
+    if args.corrections:
+        check_target(args.corrections / NAMES_FILE, make_folder=True)
     from ..inference.page_app import import_gradio, serve
 
     import_gradio()
     from ..inference.inferencer import MSTAInferencer
-    from ..inference.page import Limits
+    from ..inference.page import AppError, Limits
     from ..own_videos.corrections import store_correction
 
     folder = args.corrections or (Path('work_dirs/corrections') if args.host in _HERE else None)
@@ -59,7 +67,10 @@ def run(args: argparse.Namespace) -> None:
 
     def store(video: str, label: str) -> str:
         assert folder is not None
-        stored = store_correction(folder, video, label)
+        try:
+            stored = store_correction(folder, video, label)
+        except AnnotationError as error:
+            raise AppError(f'{error}: correct that file first') from error
         return (
             f'Stored as\n\n`{stored.resolve()}`\n\nTo adapt to all that is stored:\n\n'
             f'`tools/adapt.py {shlex.quote(str(folder))} --start {start} --out NEW_FOLDER`'

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..labels import LabelError, shipped_labels
 from ..spelling import did_you_mean
+from .common import path_or_none
 
 # What looks like a place rather than a name: a separator, or a suffix of the files that hold lists.
 _PATH = re.compile(r'[/\\]|\.(txt|csv|tsv)$', re.IGNORECASE)
@@ -20,7 +21,11 @@ _PATH = re.compile(r'[/\\]|\.(txt|csv|tsv)$', re.IGNORECASE)
 def add_model_arguments(parser: argparse.ArgumentParser, device: bool = True) -> None:
     """Add what chooses a model: config, checkpoint, foundation, template, labels and device."""
     parser.add_argument('--config', help='config, preset, or foundation weights')
-    parser.add_argument('--checkpoint', help='trained adapters, or foundation weights')
+    parser.add_argument(
+        '--checkpoint',
+        type=path_or_none,
+        help='trained adapters, or foundation weights; none: the frozen foundation',
+    )
     parser.add_argument('--foundation', help="foundation weights, if not the config's")
     parser.add_argument(
         '--labels',
@@ -51,11 +56,13 @@ def parse_labels(text: str | None) -> str | list[str] | None:
     Raises:
         LabelError: one word that is nearly the name of a shipped list.
     """
+    if text is not None and not text.strip(', '):
+        raise LabelError(f'--labels {text!r} names no class: write "a, b, c", or leave it out')
     if text is None or text in shipped_labels() or Path(text).is_file():
         return text
     if ',' in text:
         return [name.strip() for name in text.split(',') if name.strip()]
-    if _PATH.search(text) or not text.strip():
+    if _PATH.search(text):
         return text
     meant = did_you_mean(text, shipped_labels())
     if meant:

@@ -82,7 +82,7 @@ def run_claims(args: argparse.Namespace, command: str) -> None:
     """Search rates, train and test what is missing, and hold the claims to the results."""
     from ..files import write_json, write_text
     from ..protocols.claims import VARIANTS, choose_claims, judge, methods_of, to_page
-    from ..protocols.compare import Comparison
+    from ..protocols.comparison import Comparison
     from ..protocols.definitions import MOST_RATES
     from ..protocols.processes import say
 

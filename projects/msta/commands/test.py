@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .common import add_common_arguments, make_main
+from .common import add_common_arguments, make_main, path_or_none
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -13,7 +13,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='config file, or the name of one in configs/')
     parser.add_argument(
         'checkpoint',
-        type=lambda text: None if text.lower() == 'none' else text,
+        type=path_or_none,
         help='checkpoint of the trained part; none tests the frozen foundation',
     )
     parser.add_argument(

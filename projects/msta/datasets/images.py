@@ -10,7 +10,7 @@ def images_in(folder: str) -> list[str]:
     """Names of the images in a folder; ``img_9.jpg`` comes before ``img_10.jpg``."""
     entries = Path(folder).iterdir()
     names = [entry.name for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES]
-    return sorted(names, key=_by_number)
+    return sorted((name for name in names if name[0] != '.'), key=_by_number)
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ class ResumeError(ValueError):
     """A checkpoint that training cannot be continued from exactly."""
 
 
-class UnseedableLoaderError(TypeError):
+class UnseedableLoaderError(ValueError):
     """A loader that gives no indices of samples, so that they cannot be seeded by them."""
 
 

@@ -1,5 +1,6 @@
 """Labels that do not fit the model's class list stop a run before any weight is read."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
         LabelError: Naming the annotation file, the label, and both counts.
     """
     for part in flatten_datasets(dataset):
-        source = getattr(part, 'ann_file', '') or type(part).__name__
+        source = _source(part)
         classes = (getattr(part, 'metainfo', None) or {}).get('classes')
         if classes is not None and len(classes) != len(labels):
             raise LabelError(
@@ -40,7 +41,7 @@ def check_dataset_labels(dataset: Any, labels: list[str]) -> None:
             for label in _labels_of(info):
                 if not 0 <= label < len(labels):
                     raise LabelError(
-                        f'{source}: {info.get("filename", f"entry {index + 1}")} has the label '
+                        f'{source}: {_video(info, index)} has the label '
                         f'{label}, but the model has {len(labels)} classes (0 to '
                         f'{len(labels) - 1}). Give the class list this file was written for as '
                         '`labels` of the model, or the annotation file of these classes'
@@ -62,7 +63,7 @@ def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
     for part in flatten_datasets(dataset):
         infos = [part.get_data_info(i) for i in range(len(part))] if _has_names(part) else []
         videos = [Video(info['name'], int(info['label'])) for info in infos]
-        source = getattr(part, 'ann_file', '') or type(part).__name__
+        source = _source(part)
         for problem in check_classes(source, videos, labels, Expected()):
             if problem.kind != 'label_mismatch':
                 continue
@@ -74,6 +75,11 @@ def check_class_folders(dataset: Any, labels: Sequence[str]) -> list[str]:
                 )
             warnings.append(text)
     return warnings
+
+
+def _source(dataset: Any) -> str:
+    path = getattr(dataset, 'ann_file', '')
+    return os.path.normpath(path) if path else type(dataset).__name__
 
 
 def _has_names(dataset: Any) -> bool:
@@ -90,7 +96,7 @@ def check_multi_class(dataset: Any, metrics: Sequence[Any], model: Any) -> None:
     """
     head = bool(getattr(getattr(model, 'cls_head', None), 'multi_class', False))
     for part in flatten_datasets(dataset):
-        source = getattr(part, 'ann_file', '') or type(part).__name__
+        source = _source(part)
         several = bool(getattr(part, 'multi_class', False))
         if several != head:
             raise LabelError(
@@ -118,6 +124,10 @@ def _is_single(metric: Any) -> bool:
     return isinstance(metric, MSTAMetric)
 
 
+def _video(info: dict[str, Any], index: int) -> str:
+    return os.path.normpath(info['filename']) if 'filename' in info else f'entry {index + 1}'
+
+
 def _labels_of(info: dict[str, Any]) -> Iterable[int]:
     label = info.get('label', ())
     return label if isinstance(label, Iterable) else (label,)
@@ -139,6 +149,9 @@ class LabelCheckHook(Hook):
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             if isinstance(loop, BaseLoop):
                 metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
+                for metric in metrics:
+                    if getattr(metric, 'labels', labels) is None:
+                        metric.labels = list(labels)  # for its table
                 check_multi_class(loop.dataloader.dataset, metrics, model)
                 check_dataset_labels(loop.dataloader.dataset, list(labels))
                 for warning in check_class_folders(loop.dataloader.dataset, list(labels)):

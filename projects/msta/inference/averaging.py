@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from ..models.checkpoints import (
     CheckpointError,
     read_checkpoint,
 )
+from ..models.recipe import Recipe
 from .cards import save_state
 
 # An MSTA adapter is linear in its last layers: scaling these scales what it adds to a block.
@@ -75,8 +76,8 @@ def average_adapters(
     shares = [1.0] * len(checkpoints) if weights is None else [float(w) for w in weights]
     if not checkpoints or len(shares) != len(checkpoints):
         raise CheckpointError(f'{len(checkpoints)} files cannot have {len(shares)} weights')
-    if min(shares) < 0 or sum(shares) <= 0:
-        raise CheckpointError(f'weights {shares} must not be negative, nor all zero')
+    if not (min(shares) >= 0 and 0 < sum(shares) < float('inf')):
+        raise CheckpointError(f'weights {shares} must be numbers, not negative, nor all zero')
     if not 0 <= zero_shot <= 1:
         raise CheckpointError(f'the zero-shot share {zero_shot} must lie in [0, 1]')
     first = checkpoints[0]
@@ -90,9 +91,26 @@ def average_adapters(
     if zero_shot:
         _shrink(merged, first, 1 - zero_shot)
     merged[EXTRA_STATE] = first.state_dict[EXTRA_STATE]
-    if RECIPE in first.state_dict and all(c.recipe == first.recipe for c in checkpoints):
-        merged[RECIPE] = first.state_dict[RECIPE]
+    if all(RECIPE in c.state_dict for c in checkpoints):
+        merged[RECIPE] = _average([c.recipe for c in checkpoints], shares).pack()
     return merged
+
+
+def _average(recipes: Sequence[Recipe], shares: Sequence[float]) -> Recipe:
+    """Keep what all say alike; average the bias and threshold of several labels per video."""
+    if len({recipe.multi_class for recipe in recipes}) > 1:
+        raise CheckpointError(
+            'some adapters were trained for one label per video, others for several: their mean '
+            'would be for neither'
+        )
+    said = {field.name: [getattr(r, field.name) for r in recipes] for field in fields(Recipe)}
+    same = {name: each[0] for name, each in said.items() if each == each[:1] * len(each)}
+    means = {
+        name: sum(v * w for v, w in zip(said[name], shares, strict=True)) / sum(shares)
+        for name in ('logit_bias', 'threshold')
+        if None not in said[name]
+    }
+    return Recipe(**same | means)
 
 
 def average_files(
@@ -116,7 +134,8 @@ def average_files(
         model = load_foundation(foundation, **said_by_config(read[0].facts.foundation))
     state = average_adapters(read, weights, zero_shot, model)
     save_state(state, out)
-    return RECIPE in state or all(RECIPE not in c.state_dict for c in read)
+    recipes = [(c.recipe.labels, c.recipe.templates) for c in read]
+    return recipes == recipes[:1] * len(recipes)
 
 
 def _check_together(

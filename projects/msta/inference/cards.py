@@ -71,6 +71,9 @@ def _uses(recipe: Recipe) -> list[str]:
         named = ', '.join(recipe.labels[:_SHOWN]) + more
         lines.append(f'labels       {len(recipe.labels)}: {named}')
     lines += [f'template     {template}' for template in recipe.templates or []]
+    if recipe.multi_class:
+        least = '' if recipe.threshold is None else f', shown from {recipe.threshold:.2f} on'
+        lines.append(f'answers      several labels per video{least}')
     return lines
 
 

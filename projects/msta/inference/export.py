@@ -63,8 +63,12 @@ def export_model(
     if onnx:
         require_onnx()
     arch = inferencer.model.backbone.foundation.arch
+    for name, given in (('frames', frames), ('size', size), ('text_length', text_length)):
+        if given is not None and given < 1:
+            raise ExportError(f'{name}={given} must be at least 1')
     frames, size = frames or arch.num_frames, size or arch.image_size
     text_length = text_length or arch.context_length
+    facts = _facts(inferencer, frames, size, text_length)  # before what takes a minute
     graphs = make_graphs(inferencer.model, frames, size, text_length)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.'))
@@ -76,7 +80,7 @@ def export_model(
                 found.append(graph.write_program(program, work))
             if onnx:
                 found.append(graph.write_onnx(program, work))
-        _write_facts(inferencer, work, frames, size, text_length)
+        _write_facts(inferencer, facts, work)
         if out.exists():
             out.rmdir()
         work.chmod(0o755)
@@ -86,12 +90,10 @@ def export_model(
     return found
 
 
-def _write_facts(
-    inferencer: MSTAInferencer, folder: Path, frames: int, size: int, text_length: int
-) -> None:
+def _facts(inferencer: MSTAInferencer, frames: int, size: int, text_length: int) -> dict[str, Any]:
     head = inferencer.model.cls_head
     if head.multi_class:
-        raise ValueError(
+        raise ExportError(
             'a model for several labels per video cannot be exported: the written graphs are '
             'compared by a softmax'
         )
@@ -115,6 +117,10 @@ def _write_facts(
             'run them on each and average the probabilities for the same answer',
             stacklevel=3,
         )
+    return facts
+
+
+def _write_facts(inferencer: MSTAInferencer, facts: dict[str, Any], folder: Path) -> None:
     write_text(folder / 'meta.json', json.dumps(facts, indent=2, ensure_ascii=False) + '\n')
     classes = F.normalize(inferencer.classes, dim=-1).float().cpu().numpy()
     buffer = io.BytesIO()

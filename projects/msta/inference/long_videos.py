@@ -96,6 +96,8 @@ def analyse(
     progress: Callable[[Cell], None] | None = None,
 ) -> Timeline:
     """What happens when in a video of any length. An unreadable one has a timeline that says so."""
+    if not min_segment_sec >= 0:
+        raise ValueError(f'shortest segment {min_segment_sec} s: give 0 or more')
     timeline = Timeline(str(source) if isinstance(source, (str, Path, int)) else 'frames')
     started = time.perf_counter()
     try:

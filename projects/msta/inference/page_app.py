@@ -162,7 +162,7 @@ def build_page(
                     timeline = gr.HTML(elem_id='timeline', js_on_load=None)
         with gr.Column(visible=False) as results, gr.Row():
             with gr.Column():
-                scores = gr.Label(label='Scores', num_top_classes=_SHOWN_LABELS)
+                scores = gr.Label(label='Scores of the whole video', num_top_classes=_SHOWN_LABELS)
                 note = gr.Markdown(elem_classes='quiet')
                 with gr.Group(visible=store is not None):
                     right = gr.Dropdown(

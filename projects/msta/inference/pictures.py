@@ -60,14 +60,16 @@ def draw_similarities(
     in which similar ones, by the last matrix, are neighbours.
     """
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
+    if count < 2:
+        raise ValueError('similarities are between classes: give at least two labels')
     order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
     names = [labels[index] for index in order.tolist()]
     off = ~np.eye(count, dtype=bool)
-    values = np.concatenate([m[off] for m in matrices.values()]) if off.any() else np.array([1.0])
+    values = np.concatenate([m[off] for m in matrices.values()])
     side = min(max(4.0, 0.42 * count), 16.0)
-    written = float(np.clip(0.7 * 72 * side / max(count, 1), 2.5, 8.0))
+    written = float(np.clip(0.7 * 72 * side / count, 2.5, 8.0))
     # Inches of the longest name; the layout of square panels makes no room for it by itself.
-    longest = 0.6 * written / 72 * max((len(name) for name in labels), default=0)
+    longest = 0.6 * written / 72 * max(len(name) for name in labels)
     size = side * len(matrices) + longest + 1.8, side + longest + 0.8
     figure = new_figure(*size, layout='compressed')
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
@@ -76,7 +78,7 @@ def draw_similarities(
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         shown = matrix[np.ix_(order, order)]
         image = ax.imshow(shown, **scale)
-        mean = matrix[off].mean() if off.any() else 1.0
+        mean = matrix[off].mean()
         how = '' if few else ', similar classes together'
         ax.set_title(f'{title}: mean {mean:.3f}{how}')
         ax.set_xticks(range(count), names, rotation=90, fontsize=written)
@@ -175,10 +177,11 @@ def draw_map(
         for index in ranked
         if (n := int(counts[index]))
     ]
-    if len(labels) > len(ranked):
+    if not set(answers) <= set(ranked):
         marks.append(Line2D([], [], marker='o', ls='', color='0.7', label='other answers'))
     figure.legend(handles=marks, loc='outside right upper', frameon=False, fontsize=8)
-    _write_names(ax, [labels[index] for index in ranked], stars[ranked], stars)
+    named = ranked + order[: len(labels) - len(ranked)]
+    _write_names(ax, [labels[index] for index in named], stars[named], stars)
     save(figure, path)
 
 

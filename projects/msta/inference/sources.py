@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.images import images_in
-from ..datasets.lists.annotations import VIDEO_SUFFIXES
+from ..datasets.lists.annotations import VIDEO_SUFFIXES, is_video
 
 ARRAY_FPS = 25.0
 
@@ -76,10 +76,9 @@ def _iter(videos: Any, numbers: Iterator[int]) -> Iterator[Source]:
 def _from_path(text: str) -> Iterator[Source]:
     path = Path(text).expanduser()
     if path.is_dir():
-        if images_in(str(path)):  # a video as a folder of images
-            yield Source(str(path))
-            return
-        found = [p for p in path.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
+        found = [p for p in path.rglob('*') if is_video(p.name) and p.is_file()]
+        if not found and images_in(str(path)):  # a video as a folder of images
+            found = [path]
         if not found:
             suffixes = ', '.join(sorted(VIDEO_SUFFIXES))
             yield Source(text, error=f'{text}: a folder without videos ({suffixes})')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -104,8 +105,14 @@ def iter_windows(
     one window. The end of a stream that does not fill a window is left out, unless it is all there
     is.
     """
-    if window_sec <= 0 or stride_sec <= 0:
+    if not (window_sec > 0 and stride_sec > 0):
         raise ValueError(f'window {window_sec} s and stride {stride_sec} s must be positive')
+    if stride_sec > window_sec:
+        warnings.warn(
+            f'windows of {window_sec:g} s every {stride_sec:g} s: what lies between them is not '
+            'looked at, and has the label of the nearest',
+            stacklevel=2,
+        )
     if not stream.total:
         stream.read_ahead(max(1, round(window_sec * stream.fps)))
     samples: dict[int, np.ndarray] = {}  # number of frames -> which of them

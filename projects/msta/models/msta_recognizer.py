@@ -183,7 +183,7 @@ class MSTARecognizer(BaseRecognizer):
             warnings.warn(
                 f'the adapters were trained for {was} per video, and cls_head.multi_class is '
                 f'{head.multi_class}: their probabilities mean little until they are trained on',
-                stacklevel=2,
+                stacklevel=1,  # the caller is torch, whose line says nothing
             )
         elif recipe.multi_class:
             if not head.bias_is_given:

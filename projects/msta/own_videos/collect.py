@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -204,7 +205,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         raise AnnotationError(
             f'{path}: not UTF-8 text ({error.reason}); save it as UTF-8'
         ) from error
-    reader = csv.reader(text.splitlines(keepends=True))
+    reader = csv.reader(io.StringIO(text, newline=''))
     return [(reader.line_num, row) for row in reader if row]
 
 
@@ -231,9 +232,13 @@ def _read_csv(
         column = 'group'
     split_column = header.index('split') if 'split' in header else None
     located = []
+    line_of: dict[str, int] = {}
     for number, row in rows[1:]:
-        if len(row) < len(header):
-            raise AnnotationError(f'{source}, line {number}: {len(row)} of {len(header)} columns')
+        if len(row) < len(header) or any(row[len(header) :]):
+            raise AnnotationError(
+                f'{source}, line {number}: {len(row)} cells for {len(header)} columns; a name with '
+                f'a comma needs quotes, and {LABEL_SEPARATOR} is between several {SEVERAL}'
+            )
         said = [part.strip() for part in row[label_column].split(LABEL_SEPARATOR)]
         if not all(said):
             raise AnnotationError(f'{source}, line {number}: {row[path_column]} has no label')
@@ -248,14 +253,18 @@ def _read_csv(
         side = 'test' if side in ('val', 'valid', 'validation') else side
         if side not in ('', 'train', 'test'):
             raise AnnotationError(f'{source}, line {number}: split {side!r} is not train or test')
-        located.append((number, row[path_column].strip(), said, of, side))
+        path = row[path_column].strip()
+        if path in line_of:
+            raise AnnotationError(
+                f'{source}, line {number}: {path} is in line {line_of[path]} already; a video has '
+                f'one line, with all its {SEVERAL}'
+            )
+        line_of[path] = number
+        located.append((number, path, said, of, side))
     if not located:
         raise AnnotationError(f'{source}: no videos in this file')
-    names = (
-        sorted({name for _, _, said, _, _ in located for name in said})
-        if labels is None
-        else read_labels(labels)
-    )
+    used = sorted({name for _, _, said, _, _ in located for name in said})
+    names = used if labels is None else read_labels(labels)
     index = {name: position for position, name in enumerate(names)}
     clips = []
     for number, path, said, of, side in located:

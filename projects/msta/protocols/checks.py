@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.lists.annotations import Video, read_annotations
 from ..datasets.lists.splits import class_counts, unseen_classes
-from ..descriptions import DescriptionError, read_descriptions
+from ..descriptions import read_descriptions
 from ..training.start import check_weights
 from .definitions import CLASS_COUNTS, ProtocolError
 from .manifest import class_names
@@ -14,11 +16,7 @@ from .plan import Plan, Run
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-_HOW = {
-    'shapes': 'tools/data/make_shapes.py writes the data',
-    'other': 'tools/data/make_splits.py writes lists, tools/gen_descriptions.py descriptions',
-}
+_HOW = 'tools/data/make_splits.py writes lists, tools/gen_descriptions.py descriptions'
 
 
 def check_plan(plan: Plan) -> list[str]:
@@ -30,107 +28,102 @@ def check_plan(plan: Plan) -> list[str]:
     Raises:
         ProtocolError: with every problem at once.
     """
-    problems: dict[str, None] = {}
-    warnings: dict[str, None] = {}
+    found = _Findings()
     for run in plan.runs:
-        try:
-            found, unusual = _check_run(plan, run)
-        except (ValueError, OSError) as error:
-            found, unusual = [str(error)], []
-        problems.update(dict.fromkeys(found))
-        warnings.update(dict.fromkeys(unusual))
-    if problems:
-        hint = _HOW.get(plan.request.dataset, _HOW['other'])
+        with found.problems_of():
+            _check_run(plan, run, found)
+    if found.problems:
+        shapes = plan.request.dataset == 'shapes'
+        hint = 'tools/data/make_shapes.py writes the data' if shapes else _HOW
         raise ProtocolError(
             f'{plan.request.protocol} on {plan.request.dataset} cannot start:\n  '
-            + '\n  '.join(problems)
+            + '\n  '.join(dict.fromkeys(found.problems))
             + f'\n({hint}; see docs/protocols.md)'
         )
-    return list(warnings)
+    return list(dict.fromkeys(found.warnings))
 
 
-def _check_run(plan: Plan, run: Run) -> tuple[list[str], list[str]]:
-    problems: list[str] = []
-    warnings: list[str] = []
-    trained, names = _read(run.config, run.config.train_dataloader, problems)
-    tested = {e.part: _read(e.config, e.config.test_dataloader, problems) for e in run.tests}
-    try:
+class _Findings:
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def problems_of(self) -> Iterator[None]:
+        """Note an error as a problem, and go on to the next check."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            self.problems.append(str(error))
+
+
+def _check_run(plan: Plan, run: Run, found: _Findings) -> None:
+    before = len(found.problems)
+    trained, names = _read(run.config, run.config.train_dataloader, found)
+    tested = {e.part: _read(e.config, e.config.test_dataloader, found) for e in run.tests}
+    with found.problems_of():
         check_weights(run.config)
-    except FileNotFoundError as error:
-        problems.append(str(error))
-    wrong, unusual = _check_descriptions(run.config, names)
-    problems += wrong
-    warnings += unusual
-    if problems:
-        return problems, warnings
-    warnings += _check_shots(run, trained)
+    if names:
+        with found.problems_of():
+            _check_descriptions(run.config, names, found)
+    if len(found.problems) > before:
+        return
     train_list = run.config.train_dataloader.dataset.ann_file
-    train_folder = _prefix(run.config.train_dataloader)
+    shots = run.cell.shots
+    wrong = {label: n for label, n in class_counts(trained).items() if n != shots}
+    if shots and wrong:
+        label, count = min(wrong.items())
+        found.warnings.append(
+            f'{train_list}: {len(wrong)} classes do not have {shots} videos (class {label} has '
+            f'{count})'
+        )
     for evaluation in run.tests:
         loader = evaluation.config.test_dataloader
         both = {v.path for v in trained} & {v.path for v in tested[evaluation.part][0]}
-        if both and _prefix(loader) == train_folder:
-            problems.append(
+        if both and _prefix(loader) == _prefix(run.config.train_dataloader):
+            found.problems.append(
                 f'{len(both)} videos are both in {train_list} and in {loader.dataset.ann_file}, '
                 f'e.g. {min(both)}: the result would be of videos trained on'
             )
-    problems += _check_classes(plan, names, {part: names for part, (_, names) in tested.items()})
-    return problems, warnings
+    classes = {part: names for part, (_, names) in tested.items()}
+    found.problems += _class_problems(plan, names, classes)
 
 
 def _prefix(loader: Any) -> str | None:
     return (loader.dataset.get('data_prefix') or {}).get('video')
 
 
-def _read(cfg: Config, loader: Any, problems: list[str]) -> tuple[list[Video], list[str]]:
-    """Videos and class names of a loader; what is wrong with them goes to ``problems``."""
+def _read(cfg: Config, loader: Any, found: _Findings) -> tuple[list[Video], list[str]]:
+    """Videos and class names of a loader, as far as they can be read."""
     videos: list[Video] = []
     names: list[str] = []
-    try:
+    with found.problems_of():
         names = class_names(cfg)
         videos = read_annotations(loader.dataset.ann_file, names)
-    except (ValueError, OSError) as error:
-        problems.append(str(error))
     return videos, names
 
 
-def _check_descriptions(cfg: Config, names: list[str]) -> tuple[list[str], list[str]]:
-    """Problems and warnings: the sentences of every class, and N of each kind."""
-    source = cfg.model.get('descriptions')
-    if source is None or not names:
-        return [], []
+def _check_descriptions(cfg: Config, names: list[str], found: _Findings) -> None:
+    source, wanted = cfg.model.get('descriptions'), cfg.model.get('num_descriptions')
+    if source is None:
+        return
     if not cfg.model.cls_head.get('alpha', 1.0):
-        return [], [f'descriptions {source} are not used: the consistency loss is off (alpha=0)']
-    try:
-        read = read_descriptions(source, names)
-    except DescriptionError as error:
-        return [str(error)], []
-    wanted = cfg.model.get('num_descriptions')
+        off = 'the consistency loss is off (alpha=0)'
+        found.warnings.append(f'descriptions {source} are not used: {off}')
+        return
+    read = read_descriptions(source, names)
     held = min(len(read.spatial[0]), len(read.temporal[0]))
-    if wanted is None or held == wanted:
-        return [], []
     facts = f'{source} has {held} descriptions of a kind per class, num_descriptions is {wanted}'
-    if held < wanted:
-        remedy = 'have more written (tools/gen_descriptions.py)'
-        return [f'{facts}: {remedy}, or set model.num_descriptions={held}'], []
-    return [], [f'{facts}: the first {wanted} are used']
+    if wanted is not None and held < wanted:
+        raise ProtocolError(
+            f'{facts}: have more written (tools/gen_descriptions.py), or set '
+            f'model.num_descriptions={held}'
+        )
+    if wanted is not None and held > wanted:
+        found.warnings.append(f'{facts}: the first {wanted} are used')
 
 
-def _check_shots(run: Run, trained: list[Video]) -> list[str]:
-    if run.cell.shots is None:
-        return []
-    counts = class_counts(trained)
-    wrong = {label: n for label, n in counts.items() if n != run.cell.shots}
-    if not wrong:
-        return []
-    label, count = min(wrong.items())
-    return [
-        f'{run.config.train_dataloader.dataset.ann_file}: {len(wrong)} classes do not have '
-        f'{run.cell.shots} videos (class {label} has {count})'
-    ]
-
-
-def _check_classes(plan: Plan, trained: list[str], tested: dict[str, list[str]]) -> list[str]:
+def _class_problems(plan: Plan, trained: list[str], tested: dict[str, list[str]]) -> list[str]:
     protocol, dataset = plan.request.protocol, plan.request.dataset
     problems = []
     if {'base', 'novel'} <= tested.keys():

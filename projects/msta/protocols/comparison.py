@@ -1,114 +1,161 @@
-"""Several methods on one protocol: what to run, and one table of what came out. No torch."""
+"""Several methods on one protocol: rates searched, runs, costs, one table of results. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .methods import RATE, Method, Options, options_of
+from ..files import replacing, write_json, write_text
+from .costs import measure_costs
+from .methods import Method, Options, choose_methods, make_entries
 from .plan import Plan, Request, make_plan
+from .processes import say
 from .report import make_report
+from .run import run_plan
+from .search import Validation, read_rates, search
 
 # The column that says most: what the Pareto front is of.
 _HEADLINES = ('HM', 'mean', 'top-1')
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A trained method: its settings on the protocol's config, and the rate these leave it with."""
+class Comparison:
+    """Several methods on one protocol, each at a rate of its own.
 
-    name: str
-    method: Method
-    options: Options
-    given_rate: float
-
-    def rate(self, factor: float = 1.0) -> float:
-        """Return the learning rate at ``factor`` times the method's start."""
-        return float(f'{self.given_rate * self.method.rate * factor:.4g}')
-
-    def request(self, request: Request, rate: float) -> Request:
-        """Return the same request for this method at a learning rate."""
-        options = {**request.cfg_options, **self.options}
-        # Left out where it changes nothing: a run of the protocol alone is then taken as it is.
-        if rate != self.given_rate:
-            options[RATE] = rate
-        return replace(request, cfg_options=options, title=f'{self.name} lr={rate:g}')
-
-
-def make_entries(request: Request, plan: Plan, methods: Mapping[str, Method]) -> list[Entry]:
-    """Return the trained ones of ``methods`` on a plan's config.
+    Args:
+        request: The protocol, its data and folders.
+        names: Of the methods; None: all.
+        added: A user's own methods, options by name.
 
     Raises:
-        ProtocolError: the config's adapter is not MSTA's.
+        ProtocolError: An unknown method, or a config that methods cannot be compared on.
     """
-    cfg = plan.runs[0].config
-    entries = []
-    for name, method in methods.items():
-        if method.settings is not None:
-            options = options_of(method, cfg)
-            given = options.get(RATE, cfg.optim_wrapper.optimizer.lr)
-            entries.append(Entry(name, method, options, given))
-    return entries
+
+    def __init__(
+        self,
+        request: Request,
+        names: Sequence[str] | None = None,
+        added: Mapping[str, Options | Method] | None = None,
+    ) -> None:
+        self.request = request
+        self.methods = choose_methods(names, added)
+        self.base = make_plan(request)
+        self.folder = self.base.report_dir.with_name(f'compare-{self.base.report_dir.name}')
+        self.entries = make_entries(self.methods, self.base.runs[0].config)
+        self.searched: dict[str, Any] | None = None
+
+    def take_rates(self, path: Path) -> None:
+        """Take each method's rate from what another search found."""
+        self.searched = {**read_rates(path, self.entries), 'taken_from': str(path)}
+
+    def search(
+        self,
+        validation: Validation,
+        most: int,
+        check: Callable[[Plan], object],
+        jobs: int = 1,
+        overwrite: bool = False,
+        port: int = 29500,
+    ) -> None:
+        """Choose each method's rate out of ``most``; ``check`` sees every plan before it runs."""
+
+        def run(plans: Sequence[Plan]) -> None:
+            merged = _merge(plans, self.folder / 'search', frozen=False)
+            check(merged)
+            run_plan(merged, jobs, overwrite, port)
+
+        say(f'learning rates of {len(self.entries)} methods, on {validation.videos} videos')
+        self.searched = {
+            'cell': validation.cell.name,
+            'videos': validation.videos,
+            'list': validation.cell.tests['validation'].videos,
+            'methods': search(self.entries, self.request, validation, run, most),
+        }
+        write_json(self.folder / 'search.json', self.searched, indent=1)
+
+    def plans(self) -> dict[str, Plan]:
+        """Return the runs of each trained method, beside the protocol's own frozen model."""
+        cells = [run.cell for run in self.base.runs]
+        plans = {}
+        for entry in self.entries:
+            searched = self.searched and self.searched['methods'][entry.name]['rate']
+            plan = make_plan(entry.request(self.request, searched or entry.rate()), cells)
+            pairs = zip(plan.runs, self.base.runs, strict=True)
+            runs = tuple(replace(run, frozen=own.frozen) for run, own in pairs)
+            plans[entry.name] = replace(plan, runs=runs)
+        return plans
+
+    def plan(self) -> Plan:
+        """Return all runs of all methods."""
+        return _merge(list(self.plans().values()), self.folder)
+
+    def run(
+        self,
+        command: str,
+        rounds: int = 15,
+        jobs: int = 1,
+        overwrite: bool = False,
+        port: int = 29500,
+    ) -> str:
+        """Train and test what is missing, time ``rounds`` steps, write the results; the page."""
+        from .comparison_page import to_page
+        from .comparison_plot import plot
+
+        plans, merged = self.plans(), self.plan()
+        say(f'{len(plans)} methods, {len(merged.runs)} runs; folder {self.request.work_dir}')
+        run_plan(merged, jobs, overwrite, port)
+        costs = measure_costs(plans, self.folder, rounds) if rounds else None
+        comparison = _tabulate(self.methods, plans, self.searched, costs)
+        page = to_page(comparison, command)
+        with replacing(self.folder / 'comparison.png') as temporary:
+            plot(comparison).savefig(temporary, format='png', dpi=120)
+        write_text(self.folder / 'comparison.md', page)
+        write_json(self.folder / 'comparison.json', comparison, indent=1)
+        return page
 
 
-def method_plan(base: Plan, request: Request) -> Plan:
-    """Return a method's plan, beside the frozen model as the protocol's own config has it."""
-    plan = make_plan(request, [run.cell for run in base.runs])
-    runs = [replace(run, frozen=own.frozen) for run, own in zip(plan.runs, base.runs, strict=True)]
-    return replace(plan, runs=tuple(runs))
-
-
-def merge_plans(plans: Sequence[Plan], folder: Path, frozen: bool = True) -> Plan:
+def _merge(plans: Sequence[Plan], folder: Path, frozen: bool = True) -> Plan:
     """Return all runs of several plans as one, each folder once; logs go to ``folder``."""
     runs = {run.folder: run for plan in plans for run in plan.runs}
     kept = [run if frozen else replace(run, frozen=()) for run in runs.values()]
     return replace(plans[0], runs=tuple(kept), report_dir=folder)
 
 
-def make_comparison(
+def _tabulate(
     methods: Mapping[str, Method],
     plans: Mapping[str, Plan],
     searched: Mapping[str, Any] | None,
     costs: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Results of all methods, one row each, in their order.
-
-    Args:
-        methods: by name, the frozen model among them or not.
-        plans: of the trained ones.
-        searched: what the search of rates found, if there was one.
-        costs: what ``cost`` measured, if it did.
-
-    Raises:
-        ProtocolError: a result is missing.
-    """
+    """Results of all methods, one row each; ``plans`` are of those that are trained."""
     reports = {name: make_report(plan) for name, plan in plans.items()}
     first = next(iter(reports.values()))
     columns = list(first['rows'][0]['values'])
     headline = next((name for name in _HEADLINES if name in columns), columns[-1])
     rows = []
     for name, method in methods.items():
-        if name not in plans:
-            values, parameters, options, rate = first['rows'][1]['values'], 0, None, None
-        else:
+        row = {
+            'method': name,
+            'title': method.title,
+            'trainable_parameters': 0,
+            'rate': None,
+            'values': first['rows'][1]['values'],
+            'cost': None,
+            'cfg_options': None,
+            'runs': [],
+        }
+        if name in plans:
             report, plan = reports[name], plans[name]
-            values, parameters = report['rows'][0]['values'], report['trainable_parameters']
-            options = dict(plan.request.cfg_options)
-            rate = plan.runs[0].config.optim_wrapper.optimizer.lr
-        rows.append(
-            {
-                'method': name,
-                'title': method.title,
-                'trainable_parameters': parameters,
-                'rate': rate,
-                'values': values,
-                'cost': ((costs or {}).get('methods') or {}).get(name),
-                'cfg_options': options,
-                'runs': reports[name]['runs'] if name in reports else [],
+            row |= {
+                'trainable_parameters': report['trainable_parameters'],
+                'rate': plan.runs[0].config.optim_wrapper.optimizer.lr,
+                'values': report['rows'][0]['values'],
+                'cost': costs and costs['methods'][name],
+                'cfg_options': dict(plan.request.cfg_options),
+                'runs': report['runs'],
             }
-        )
+        rows.append(row)
     points = [(row['trainable_parameters'], row['values'][headline]['mean']) for row in rows]
     for row, on_front in zip(rows, pareto_front(points), strict=True):
         row['on_front'] = on_front
@@ -119,15 +166,13 @@ def make_comparison(
         'headline': headline,
         'methods': rows,
         'search': searched,
-        'costs': None if costs is None else {k: v for k, v in costs.items() if k != 'methods'},
+        'costs': costs and {k: v for k, v in costs.items() if k != 'methods'},
     }
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Which of (parameters, accuracy) no other beats in one without losing in the other."""
     return [
-        not any(
-            other[0] <= point[0] and other[1] >= point[1] and other != point for other in points
-        )
+        not any(a[0] <= point[0] and a[1] >= point[1] and a != point for a in points)
         for point in points
     ]

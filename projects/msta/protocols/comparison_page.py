@@ -12,6 +12,7 @@ from .report import SELECTION, summary_cell, table
 def to_page(comparison: Mapping[str, Any], command: str) -> str:
     """Return the page: the table, the search of rates, each method's settings."""
     rows = comparison['methods']
+    titles = {row['method']: row['title'] for row in rows}
     lines = [
         f'# {comparison["protocol"]}: {comparison["dataset"]}, methods compared',
         '',
@@ -21,10 +22,10 @@ def to_page(comparison: Mapping[str, Any], command: str) -> str:
         'other method has as few trainable parameters and as high a mean '
         f'{comparison["headline"]}.',
         '',
-        *_main_table(comparison),
+        *_results(comparison),
         '',
-        *_about_costs(comparison),
-        *_about_search(comparison['search'], {row['method']: row['title'] for row in rows}),
+        *_about_costs(comparison['costs'], titles),
+        *_about_search(comparison['search'], titles),
         '## Settings',
         '',
         *table(
@@ -40,39 +41,32 @@ def to_page(comparison: Mapping[str, Any], command: str) -> str:
     return '\n'.join(lines)
 
 
-def _main_table(comparison: Mapping[str, Any]) -> list[str]:
+def _results(comparison: Mapping[str, Any]) -> list[str]:
     columns = comparison['columns']
-    header = ['method', 'trained', 'rate', *columns, 'front', 'time a step', 'peak memory']
-    return table(
-        header,
-        [
+    lines = []
+    for row in comparison['methods']:
+        time, memory, cost = '-', '-', row['cost']
+        if cost is not None:
+            time = f'{cost["time_ratio"]:.2f} ({1000 * cost["seconds"]:.0f} ms)'
+            memory = f'{cost["memory_ratio"]:.2f} ({cost["peak_mib"]:.0f} MiB)'
+        lines.append(
             [
                 row['title'],
                 f'{row["trainable_parameters"]:,}',
                 '-' if row['rate'] is None else f'{row["rate"]:g}',
                 *(summary_cell(row['values'].get(column)) for column in columns),
                 'yes' if row['on_front'] else '',
-                *_costs_of(row['cost']),
+                time,
+                memory,
             ]
-            for row in comparison['methods']
-        ],
-    )
+        )
+    header = ['method', 'trained', 'rate', *columns, 'front', 'time a step', 'peak memory']
+    return table(header, lines)
 
 
-def _costs_of(cost: Mapping[str, float] | None) -> list[str]:
-    if cost is None:
-        return ['-', '-']
-    return [
-        f'{cost["time_ratio"]:.2f} ({1000 * cost["seconds"]:.0f} ms)',
-        f'{cost["memory_ratio"]:.2f} ({cost["peak_mib"]:.0f} MiB)',
-    ]
-
-
-def _about_costs(comparison: Mapping[str, Any]) -> list[str]:
-    costs = comparison['costs']
+def _about_costs(costs: Mapping[str, Any] | None, titles: Mapping[str, str]) -> list[str]:
     if costs is None:
         return []
-    titles = {row['method']: row['title'] for row in comparison['methods']}
     return [
         f'Time and memory of a training step of {costs["batch"]} videos, relative to '
         f'{titles[costs["reference"]]}: median of {costs["rounds"]} rounds in one process, the '
@@ -87,7 +81,12 @@ def _about_search(searched: Mapping[str, Any] | None, titles: Mapping[str, str])
     if searched is None:
         return ['Learning rates were not searched for: each method has its start value.', '']
     taken = searched.get('taken_from')
-    found = {name: one for name, one in searched['methods'].items() if name in titles}
+    rows = []
+    for name, found in searched['methods'].items():
+        if name in titles:
+            edge = ' (at the end)' if found['at_edge'] else ''
+            tried = ', '.join(map(_tried, found['tried']))
+            rows.append([titles[name], f'{found["rate"]:g}{edge}', tried])
     return [
         '## Learning rates',
         '',
@@ -96,17 +95,7 @@ def _about_search(searched: Mapping[str, Any] | None, titles: Mapping[str, str])
         + (f' of another protocol (`{taken}`).' if taken else '.')
         + ' Three rates around the start, then further while the best is at an end.',
         '',
-        *table(
-            ['method', 'chosen', 'rate: top-1'],
-            [
-                [
-                    titles[name],
-                    f'{one["rate"]:g}' + (' (at the end)' if one['at_edge'] else ''),
-                    ', '.join(_tried(point) for point in one['tried']),
-                ]
-                for name, one in found.items()
-            ],
-        ),
+        *table(['method', 'chosen', 'rate: top-1'], rows),
         '',
     ]
 

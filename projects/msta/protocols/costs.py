@@ -28,52 +28,44 @@ _WARM_UP = 2
 
 
 def measure_costs(plans: Mapping[str, Plan], folder: Path, rounds: int) -> dict[str, Any]:
-    """Measure all methods' training steps in one process, each one's memory in its own.
+    """Measure ``rounds`` training steps of each method in one process, its memory in another.
 
     Times are relative to MSTA's, or to the first method's without it. Taken from costs.json where
     that is of the same.
-
-    Args:
-        plans: Of the methods, by name.
-        folder: The comparison's.
-        rounds: Steps timed per method.
     """
-    first = next(iter(plans.values()))
+    amp = next(iter(plans.values())).request.amp
     configs = {name: plan.runs[0].config for name, plan in plans.items()}
-    identity = digest_of(
-        [
-            rounds,
-            first.request.amp,
-            package_versions(),
-            [[name, training_identity(cfg, 1)] for name, cfg in configs.items()],
-        ]
-    )
+    identities = [[name, training_identity(cfg, 1)] for name, cfg in configs.items()]
+    identity = digest_of([rounds, amp, package_versions(), identities])
     path = folder / 'costs.json'
     costs = read_json(path) or {}
     if costs.get('identity') == identity:
         return costs
     say(f'time and memory of a step of {len(plans)} methods')
-    files = {}
+    files = {name: folder / 'configs' / f'{name}.py' for name in configs}
     for name, cfg in configs.items():
-        files[name] = str(folder / 'configs' / f'{name}.py')
-        dump_config(cfg, Path(files[name]))
+        dump_config(cfg, files[name])
+    job = {
+        'configs': {name: str(file) for name, file in files.items()},
+        'reference': 'msta' if 'msta' in files else next(iter(files)),
+        'rounds': rounds,
+        'amp': amp,
+        'result': str(path),
+        'identity': identity,
+    }
     with locked(folder) as lock:
         jobs = folder / 'costs_jobs.json'
-        settings = {
-            'configs': files,
-            'reference': 'msta' if 'msta' in files else next(iter(files)),
-            'rounds': rounds,
-            'amp': first.request.amp,
-        }
-        write_json(jobs, {**settings, 'identity': identity, 'result': str(path)}, indent=1)
+        write_json(jobs, job, indent=1)
         Processes().run('costs', [jobs], 0, folder / 'costs.log', lock, 'time and memory')
     return read_json(path) or {}
 
 
 def time_steps(
-    configs: Mapping[str, str], reference: str, rounds: int, amp: bool, identity: str, result: str
+    configs: Mapping[str, str], reference: str, rounds: int, amp: bool, result: str, identity: str
 ) -> None:
     """Time every method's step, the methods taking turns, and write ``result``."""
+    import torch
+
     from ..evaluation.timing import relative, take_turns
 
     device = _device()
@@ -89,7 +81,8 @@ def time_steps(
         'reference': reference,
         'rounds': rounds,
         'batch': batch,
-        **_machine(device),
+        'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU',
+        'threads': torch.get_num_threads(),
         'methods': {
             name: {
                 'seconds': statistics.median(values),
@@ -158,13 +151,6 @@ def _device() -> Any:
     import torch
 
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-
-
-def _machine(device: Any) -> dict[str, Any]:
-    import torch
-
-    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
-    return {'device': name, 'threads': torch.get_num_threads()}
 
 
 if __name__ == '__main__':

@@ -22,10 +22,8 @@ from .processes import in_process
 def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
     """Run every test; each result is written, whole, as soon as it is there.
 
-    Args:
-        launcher: What started this process among others; 'none': it runs alone.
-        tests: Of each ``config``, ``checkpoint`` (None: the frozen model), ``result``, ``work_dir``
-            and ``identity``, as ``run`` lays them out.
+    ``tests`` are as ``run`` lays them out; ``launcher`` is what started this process among others,
+    'none' where it runs alone.
 
     Raises:
         ProtocolError: Tests failed, naming each; the others are done.
@@ -45,8 +43,9 @@ def evaluate(launcher: str, tests: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _evaluate_one(test: Mapping[str, Any], launcher: str) -> None:
+    from ..engine.wrapped import unwrap
     from ..training.launch import import_parts, make_test_config
-    from ..training.runners import running, unwrap
+    from ..training.runners import running
 
     started = time.perf_counter()
     result = Path(test['result'])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,40 +20,20 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 _PACKAGES = (
-    'torch',
-    'torchvision',
-    'mmengine',
-    'mmcv-lite',
-    'mmcv',
-    'mmaction2',
-    'numpy',
-    'av',
-    'decord',
-)
+    'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'mmcv', 'mmaction2', 'numpy', 'av', 'decord',
+)  # fmt: skip
 # Where things lie and how fast they are read is not part of a recipe.
-_PLACES = frozenset(
-    [
-        'ann_file',
-        'data_prefix',
-        'num_workers',
-        'persistent_workers',
-        'pin_memory',
-        'prefetch_factor',
-    ]
-)
+_NOT_OF_A_RECIPE = frozenset([
+    'ann_file', 'batch_size', 'data_prefix', 'num_workers', 'persistent_workers', 'pin_memory',
+    'prefetch_factor',
+])  # fmt: skip
 
 
 def training_identity(cfg: Config, processes: int) -> dict[str, Any]:
     """Everything that decides the weights a training ends with."""
-    model = _without(cfg.model, ('labels', 'descriptions'))
-    model['backbone']['foundation'].pop('checkpoint', None)
-    recipe = [
-        model,
-        _without(cfg.train_dataloader, _PLACES | {'batch_size'}),
-        cfg.optim_wrapper,
-        cfg.param_scheduler,
-        cfg.get('custom_hooks'),
-    ]
+    loader = _without(cfg.train_dataloader, _NOT_OF_A_RECIPE)
+    hooks = cfg.get('custom_hooks')
+    recipe = [_model(cfg), loader, cfg.optim_wrapper, cfg.param_scheduler, hooks]
     return {
         'seed': cfg.randomness.seed,
         'epochs': cfg.train_cfg.max_epochs,
@@ -68,17 +49,22 @@ def training_identity(cfg: Config, processes: int) -> dict[str, Any]:
 
 def evaluation_identity(cfg: Config, checkpoint: Path | None) -> dict[str, Any]:
     """Everything that decides a test's result."""
-    model = _without(cfg.model, ('labels', 'descriptions'))
-    model['backbone']['foundation'].pop('checkpoint', None)
     return {
         'checkpoint': 'frozen' if checkpoint is None else digest_of_file(checkpoint),
-        'model': digest_of(model),
+        'model': digest_of(_model(cfg)),
         'views': views(cfg),
         'pipeline': digest_of(cfg.test_dataloader.dataset.pipeline),
         'test_list': digest_of_file(cfg.test_dataloader.dataset.ann_file),
         'labels': digest_of(class_names(cfg)),
         'foundation': _digest_of_foundation(cfg),
     }
+
+
+def _model(cfg: Config) -> dict[str, Any]:
+    """The model without the files it names, whose contents are hashed for themselves."""
+    model = _without(cfg.model, ('labels', 'descriptions'))
+    model['backbone']['foundation'].pop('checkpoint', None)
+    return model
 
 
 def class_names(cfg: Config) -> list[str]:
@@ -99,25 +85,20 @@ def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on; absent ones left out."""
     found = {'python': platform.python_version()}
     for name in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 
 def digest_of(value: Any) -> str:
     """Return a short hash of a plain value or a config."""
-    text = json.dumps(_plain(value), sort_keys=True, default=repr)
+    text = json.dumps(_without(value, ()), sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digest_of_file(path: str | Path) -> str:
     """Return a short hash of a file's bytes."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'no file {path}')
-    stat = path.stat()
+    stat = Path(path).stat()
     return _digest_of_bytes(str(path), stat.st_mtime_ns, stat.st_size)
 
 
@@ -151,9 +132,10 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     begun = (read_json(folder / 'manifest.json') or {}).get('identity')
     if begun is None or begun == dict(identity):
         return
-    keys = sorted(set(begun) | set(identity))
     differ = [
-        f'{k}: {begun.get(k)} -> {identity.get(k)}' for k in keys if begun.get(k) != identity.get(k)
+        f'{key}: {begun.get(key)} -> {identity.get(key)}'
+        for key in sorted({*begun, *identity})
+        if begun.get(key) != identity.get(key)
     ]
     raise ProtocolError(
         f'{folder} holds a run made from something else ({"; ".join(differ)}). Use another '
@@ -175,21 +157,15 @@ def _digest_of_foundation(cfg: Config) -> str:
         return 'random'
     path = Path(checkpoint)
     if path.is_dir():
-        return digest_of(
-            [digest_of_file(file) for file in sorted(path.iterdir()) if file.is_file()]
-        )
+        files = [file for file in sorted(path.iterdir()) if file.is_file()]
+        return digest_of([digest_of_file(file) for file in files])
     return digest_of_file(path)
 
 
 def _without(value: Any, names: Iterable[str]) -> Any:
     """A plain copy without the entries of these names, however deep."""
-    names = frozenset(names)
     if isinstance(value, Mapping):
         return {key: _without(item, names) for key, item in value.items() if key not in names}
     if isinstance(value, (list, tuple)):
         return [_without(item, names) for item in value]
     return value
-
-
-def _plain(value: Any) -> Any:
-    return _without(value, ())

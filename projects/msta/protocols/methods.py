@@ -7,7 +7,7 @@ that fit the config's model. ``rate`` is where its learning rate starts, relativ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..spelling import did_you_mean
@@ -16,6 +16,8 @@ from .definitions import ProtocolError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+    from .plan import Request
 
 Options = dict[str, Any]
 RATE = 'optim_wrapper.optimizer.lr'
@@ -76,32 +78,60 @@ METHODS: dict[str, Method] = {
 }
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A trained method: its settings on a config, and the rate these leave it with."""
+
+    name: str
+    options: Options
+    given_rate: float
+    start: float
+
+    def rate(self, factor: float = 1.0) -> float:
+        """Return the learning rate at ``factor`` times the method's start."""
+        return float(f'{self.given_rate * self.start * factor:.4g}')
+
+    def request(self, request: Request, rate: float) -> Request:
+        """Return the same request for this method at a learning rate."""
+        options = {**request.cfg_options, **self.options}
+        # Left out where it changes nothing: a run of the protocol alone is then taken as it is.
+        if rate != self.given_rate:
+            options[RATE] = rate
+        return replace(request, cfg_options=options, title=f'{self.name} lr={rate:g}')
+
+
 def choose_methods(
     names: Sequence[str] | None, added: Mapping[str, Options | Method] | None
 ) -> dict[str, Method]:
-    """Return the methods asked for, in their order; ``added`` are further ones by
-    name, or a user's own as options.
+    """Return the methods asked for, in their order; ``added`` are further ones by name.
 
     Raises:
         ProtocolError: an unknown or repeated name, or nothing to train.
     """
     known = dict(METHODS)
-    for name, options in (added or {}).items():
+    for name, given in (added or {}).items():
         if name in METHODS:
             raise ProtocolError(f'--add {name}: there is a method of this name; choose another')
-        if isinstance(options, Method):
-            known[name] = options
-        else:
-            known[name] = Method(name, lambda size, options=options: dict(options))  # type: ignore[misc]
-    chosen = list(names) if names else list(METHODS)
+        known[name] = given if isinstance(given, Method) else Method(name, lambda _, o=given: {**o})  # type: ignore[misc]
+    chosen = list(dict.fromkeys([*(names or METHODS), *(added or {})]))
     for name in chosen:
         if name not in known:
             hint = did_you_mean(name, known)
             raise ProtocolError(f'no method {name!r}{hint}; the methods are {", ".join(known)}')
-    chosen += [name for name in added or {} if name not in chosen]
     if all(known[name].settings is None for name in chosen):
         raise ProtocolError(f'--methods {" ".join(chosen)}: none of them is trained; name one more')
     return {name: known[name] for name in chosen}
+
+
+def make_entries(methods: Mapping[str, Method], cfg: Config) -> list[Entry]:
+    """Return the trained ones of ``methods`` on a config; errors as of :func:`options_of`."""
+    entries = []
+    for name, method in methods.items():
+        if method.settings is not None:
+            options = options_of(method, cfg)
+            given = options.get(RATE, cfg.optim_wrapper.optimizer.lr)
+            entries.append(Entry(name, options, given, method.rate))
+    return entries
 
 
 def options_of(method: Method, cfg: Config) -> Options:
@@ -110,11 +140,6 @@ def options_of(method: Method, cfg: Config) -> Options:
     Raises:
         ProtocolError: the config's adapter is not MSTA's.
     """
-    assert method.settings is not None
-    return option_values(cfg, method.settings(_size(cfg)))
-
-
-def _size(cfg: Config) -> Size:
     adapter = cfg.model.backbone.get('adapter') or {}
     if adapter.get('type') != 'MSTAAdapter':
         raise ProtocolError(
@@ -124,4 +149,6 @@ def _size(cfg: Config) -> Size:
     arch = cfg.model.backbone.foundation.arch
     width = _WIDTHS[arch] if isinstance(arch, str) else arch['width']
     # The defaults are MSTAAdapter's own.
-    return Size(adapter['blocks'], adapter.get('dim', 128), adapter.get('scale', 0.005), width)
+    size = Size(adapter['blocks'], adapter.get('dim', 128), adapter.get('scale', 0.005), width)
+    assert method.settings is not None
+    return option_values(cfg, method.settings(size))

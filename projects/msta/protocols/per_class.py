@@ -18,11 +18,11 @@ def by_test(plan: Plan) -> dict[str, tuple[list[Result], Result]]:
     """Name of a test -> results of all seeds, and of the frozen model."""
     found: dict[str, tuple[list[Result], Result]] = {}
     for run in plan.runs:
+        shots = f'{run.cell.shots}shot_' if plan.request.protocol == 'few_shot' else ''
         for trained, frozen in zip(run.tests, run.frozen, strict=True):
-            shots = f'{run.cell.shots}shot_' if plan.request.protocol == 'few_shot' else ''
             name = f'{shots}{trained.part.replace(" ", "_")}'
-            bare = read_json(frozen.result) or {}
-            found.setdefault(name, ([], bare))[0].append(read_json(trained.result) or {})
+            results, _ = found.setdefault(name, ([], read_json(frozen.result) or {}))
+            results.append(read_json(trained.result) or {})
     return found
 
 

@@ -29,18 +29,13 @@ _COMMANDS = {
 
 
 class Processes:
-    """Starts tools, each on a slot: its own GPUs and port.
+    """Starts tools, each of ``size`` processes, on one of ``slots``: its own GPUs and port.
 
-    Args:
-        size: processes of one tool; more than one go through PyTorch's launcher.
-        slots: tools side by side.
-        port: first port of the launcher.
+    More than one process go through PyTorch's launcher, by ports from ``port`` on.
     """
 
     def __init__(self, size: int = 1, slots: int = 1, port: int = 29500) -> None:
-        self.size = size
-        self.slots = slots
-        self.port = port
+        self.size, self.slots, self.port = size, slots, port
         self.launcher = 'none' if size == 1 else 'pytorch'
         self._children: set[subprocess.Popen[str]] = set()
         self._stopping = threading.Event()
@@ -87,17 +82,16 @@ class Processes:
             try:
                 return child.wait(_STATUS_EVERY_SEC)
             except subprocess.TimeoutExpired:
-                found = _PROGRESS.findall(_tail(log))
+                found = _PROGRESS.findall(_read(log, -20_000))
                 say(f'{name}: {" ".join(found[-1].split())[:100] if found else "running"}')
 
     def _command(self, tool: str, slot: int) -> list[str]:
         if self.size == 1:
             return [sys.executable, *_COMMANDS[tool]]
-        ranks = f'{training.__name__}.ranks'
-        launcher = [sys.executable, '-m', ranks, f'--nproc_per_node={self.size}']
-        launcher += ['--master_addr=127.0.0.1', f'--master_port={self.port + slot}']
-        chosen = ['--launcher', self.launcher] if tool == 'train' else []
-        return [*launcher, *_COMMANDS[tool], *chosen]
+        command = [sys.executable, '-m', f'{training.__name__}.ranks']
+        command += [f'--nproc_per_node={self.size}', '--master_addr=127.0.0.1']
+        command += [f'--master_port={self.port + slot}', *_COMMANDS[tool]]
+        return [*command, '--launcher', self.launcher] if tool == 'train' else command
 
     def _environment(self, slot: int) -> dict[str, str]:
         paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
@@ -147,17 +141,13 @@ def _gpus() -> list[str]:
     return [path.name.removeprefix('nvidia') for path in sorted(Path('/dev').glob('nvidia[0-9]*'))]
 
 
-def _tail(log: Path, size: int = 20000) -> str:
-    with log.open('rb') as file:
-        file.seek(max(0, log.stat().st_size - size))
-        return file.read().decode('utf-8', 'replace')
+def _read(log: Path, start: int) -> str:
+    return log.read_bytes()[start:].decode('utf-8', 'replace')
 
 
 def _reason(log: Path, start: int) -> str:
     """What a tool said at its end: its error, else its last line."""
-    with log.open('rb') as file:
-        file.seek(start)
-        lines = file.read().decode('utf-8', 'replace').strip().splitlines()
+    lines = _read(log, start).strip().splitlines()
     errors = [i for i, line in enumerate(lines) if line.startswith('error: ')]
     if errors:
         return '\n'.join(lines[errors[-1] :])[:2000].removeprefix('error: ')

@@ -35,13 +35,9 @@ _dumping = threading.Lock()
 
 
 def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 29500) -> None:
-    """Train what is missing, then test what is missing, `jobs` processes side by side.
+    """Train what is missing, then test what is missing, ``jobs`` runs side by side.
 
-    Args:
-        plan: what to do.
-        jobs: runs side by side, each of the request's number of processes.
-        overwrite: train again what was made from something else, instead of refusing.
-        port: first port of the launcher.
+    With ``overwrite`` what was made from something else is trained again, instead of refused.
 
     Raises:
         ProtocolError: a run was made from something else, and nothing is done; or parts failed,
@@ -65,7 +61,14 @@ def run_plan(plan: Plan, jobs: int = 1, overwrite: bool = False, port: int = 295
             [(f'tests {n}', partial(work.test, share, lock)) for n, share in enumerate(shares, 1)],
         )
     for run in plan.runs:
-        work.complete_manifest(run)
+        result = read_json(run.tests[0].result)
+        if result is not None and (run.folder / 'manifest.json').is_file():
+            write_manifest(
+                run.folder,
+                foundation_fingerprint=result['fingerprint'],
+                trainable_parameters=result['trainable_parameters'],
+                views=views(run.tests[0].config),
+            )
     if failures:
         raise ProtocolError(
             f'{len(failures)} parts failed; the same command does what is missing:\n'
@@ -110,9 +113,7 @@ class _Work:
     """The parts of a plan; a training holds the lock of its folder."""
 
     def __init__(self, plan: Plan, processes: Processes, overwrite: bool) -> None:
-        self.plan = plan
-        self.processes = processes
-        self.overwrite = overwrite
+        self.plan, self.processes, self.overwrite = plan, processes, overwrite
 
     def _checkpoint(self, run: Run) -> Path:
         if self.plan.request.select == 'last':
@@ -139,7 +140,10 @@ class _Work:
         identity = self.identity(run)
         manifest = read_json(run.folder / 'manifest.json') or {}
         if manifest.get('identity', identity) != identity:
-            _clear(run.folder)
+            # What was tested of it is known by its checkpoint's hash.
+            for old in [*run.folder.glob('*.pth'), *run.folder.glob('last_checkpoint')]:
+                old.unlink()
+            (run.folder / 'manifest.json').unlink()
             manifest = {}
         if manifest.get('finished') and run.last_checkpoint.is_file():
             say(f'{run.name}: trained before')
@@ -147,11 +151,25 @@ class _Work:
         config = run.folder / 'configs' / 'train.py'
         dump_config(run.config, config)
         resuming = find_resumable(run.folder, 'auto') is not None
-        self._begin_manifest(run, config, identity)
+        request, cfg = self.plan.request, run.config
+        write_manifest(
+            run.folder,
+            protocol=request.protocol,
+            dataset=request.dataset,
+            cell=run.cell.name,
+            seed=run.cell.seed,
+            identity=identity,
+            packages=package_versions(),
+            config=str(config),
+            train_list=cfg.train_dataloader.dataset.ann_file,
+            labels=str(cfg.model.labels),
+            descriptions=cfg.model.get('descriptions'),
+            foundation=cfg.model.backbone.foundation.get('checkpoint'),
+            selection=request.select,
+        )
         say(f'{run.name}: training {"continues" if resuming else "starts"}')
         started = time.perf_counter()
-        arguments = [config, '--work-dir', run.folder, '--resume']
-        arguments += ['--amp'] if self.plan.request.amp else []
+        arguments = [config, '--work-dir', run.folder, '--resume', *['--amp'] * request.amp]
         log = run.folder / 'train.log'
         self.processes.run('train', arguments, slot, log, lock, run.name)
         last = run.last_checkpoint
@@ -166,24 +184,6 @@ class _Work:
             checkpoint={'file': last.name, 'sha256': digest_of_file(last)},
         )
         say(f'{run.name}: trained in {seconds:.0f} s')
-
-    def _begin_manifest(self, run: Run, config: Path, identity: dict) -> None:
-        cfg = run.config
-        write_manifest(
-            run.folder,
-            protocol=self.plan.request.protocol,
-            dataset=self.plan.request.dataset,
-            cell=run.cell.name,
-            seed=run.cell.seed,
-            identity=identity,
-            packages=package_versions(),
-            config=str(config),
-            train_list=cfg.train_dataloader.dataset.ann_file,
-            labels=str(cfg.model.labels),
-            descriptions=cfg.model.get('descriptions'),
-            foundation=cfg.model.backbone.foundation.get('checkpoint'),
-            selection=self.plan.request.select,
-        )
 
     def missing_tests(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
         """Jobs for ``evaluate``: tests of the frozen and of trained models that have no result."""
@@ -217,25 +217,8 @@ class _Work:
         self.processes.run('evaluate', [path], slot, log, lock, 'testing')
         path.unlink()
 
-    def complete_manifest(self, run: Run) -> None:
-        """Add what only a loaded model knows."""
-        result = read_json(run.tests[0].result)
-        if result is not None and (run.folder / 'manifest.json').is_file():
-            write_manifest(
-                run.folder,
-                foundation_fingerprint=result['fingerprint'],
-                trainable_parameters=result['trainable_parameters'],
-                views=views(run.tests[0].config),
-            )
-
 
 def dump_config(cfg: Config, path: Path) -> None:
     """Write a resolved config that the tools take as it is."""
     with _dumping:
         write_text(path, cfg.pretty_text)
-
-
-def _clear(folder: Path) -> None:
-    """Remove what an earlier training left; results are known by their checkpoint's hash."""
-    for old in [*folder.glob('*.pth'), folder / 'manifest.json', folder / 'last_checkpoint']:
-        old.unlink(missing_ok=True)

@@ -7,24 +7,23 @@ are tried around the start; while the best is the lowest or the highest tried, t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..datasets.lists.annotations import Video, read_annotations, write_annotations
 from ..datasets.lists.splits import few_shot
 from ..labels import read_labels
-from .comparison import Entry
 from .definitions import MOST_RATES, Cell, Lists, ProtocolError, list_to_draw_from
 from .manifest import class_names, digest_of, read_json
+from .methods import Entry
 from .plan import Plan, Request, labels_of, make_plan
 from .processes import say
 
 _VIDEOS_A_CLASS = 16
 
 
-@dataclass(frozen=True)
-class Validation:
+class Validation(NamedTuple):
     """The cell that rates are chosen on: a training of the protocol, tested on other videos."""
 
     cell: Cell
@@ -51,19 +50,15 @@ def next_steps(scores: Mapping[int, float], most: int = MOST_RATES) -> list[int]
     return wanted[: max(0, most - len(scores))]
 
 
-def make_validation(request: Request, plan: Plan, listed: Path | None = None) -> Validation:
-    """Set aside videos of the trained classes that the first seed does not train on.
+def make_validation(plan: Plan, listed: Path | None = None) -> Validation:
+    """Set aside videos of the trained classes that the first seed, of most shots, leaves out.
 
-    Args:
-        request: whose folders and lists hold.
-        plan: the protocol's; rates are chosen with its first seed and most shots.
-        listed: a list of videos of the trained classes, in the place of the one that shots are
-            drawn from.
+    ``listed`` is a list of such videos, in the place of the one that shots are drawn from.
 
     Raises:
         ProtocolError: there is no such list, or the training leaves none of its videos.
     """
-    run = max(plan.runs, key=lambda run: run.cell.shots or 0)
+    request, run = plan.request, max(plan.runs, key=lambda run: run.cell.shots or 0)
     train_list = Path(run.config.train_dataloader.dataset.ann_file)
     names = class_names(run.config)
     source, labels = listed, names
@@ -77,17 +72,15 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
             )
         source = train_list.parent / drawn.videos
         labels = read_labels(labels_of(request, drawn, train_list.parent) or names)
-    trained = {video.path for video in read_annotations(train_list, names)}
-    tested = {
-        video.path
-        for evaluation in run.tests
-        for video in read_annotations(evaluation.config.test_dataloader.dataset.ann_file)
-    }
+    used = {video.path for video in read_annotations(train_list, names)}
+    for evaluation in run.tests:
+        tested = read_annotations(evaluation.config.test_dataloader.dataset.ann_file)
+        used |= {video.path for video in tested}
     index = {name: number for number, name in enumerate(names)}
     rest = [
         Video(video.path, index[labels[video.label]])
         for video in read_annotations(source, labels)
-        if labels[video.label] in index and video.path not in trained | tested
+        if labels[video.label] in index and video.path not in used
     ]
     if not rest:
         raise ProtocolError(
@@ -99,9 +92,8 @@ def make_validation(request: Request, plan: Plan, listed: Path | None = None) ->
     path = request.work_dir / 'validation' / f'{request.dataset}-{key[:8]}.txt'
     if not path.is_file():
         write_annotations(path, videos)
-    cell = run.cell
-    tests = {'validation': Lists(str(path), cell.train.labels)}
-    return Validation(Cell(cell.seed, cell.shots, cell.train, tests), len(videos))
+    tests = {'validation': Lists(str(path), run.cell.train.labels)}
+    return Validation(replace(run.cell, tests=tests), len(videos))
 
 
 def search(
@@ -111,14 +103,9 @@ def search(
     run: Callable[[Sequence[Plan]], None],
     most: int = MOST_RATES,
 ) -> dict[str, dict[str, Any]]:
-    """Find each method's rate, all methods' trainings of a round together.
+    """Find each method's rate out of ``most``, all methods' trainings of a round together.
 
-    Args:
-        entries: the methods.
-        request: what each is trained by.
-        validation: what rates are chosen on.
-        run: trains and tests plans; raises ProtocolError when some of it failed.
-        most: rates tried per method.
+    ``run`` trains and tests plans, and raises ProtocolError when some of it failed.
 
     Raises:
         ProtocolError: no rate of a method could be trained.
@@ -141,7 +128,16 @@ def search(
             if any(max(tried.values()) < 0 for tried in scores.values()):
                 raise failure
             say(f'warning: {failure}')
-    return {entry.name: _outcome(entry, scores[entry.name]) for entry in entries}
+    outcomes = {}
+    for entry in entries:
+        tried = scores[entry.name]
+        best = best_step(tried)
+        outcomes[entry.name] = {
+            'rate': entry.rate(factor(best)),
+            'at_edge': best in (min(tried), max(tried)),
+            'tried': [{'rate': entry.rate(factor(s)), 'top1': tried[s]} for s in sorted(tried)],
+        }
+    return outcomes
 
 
 def _score(plan: Plan) -> float:
@@ -150,15 +146,6 @@ def _score(plan: Plan) -> float:
     finished = (read_json(run.folder / 'manifest.json') or {}).get('finished')
     result = read_json(run.tests[0].result) if finished else None
     return -1.0 if result is None else 100 * result['values']['top1']
-
-
-def _outcome(entry: Entry, tried: Mapping[int, float]) -> dict[str, Any]:
-    best = best_step(tried)
-    return {
-        'rate': entry.rate(factor(best)),
-        'at_edge': best in (min(tried), max(tried)),
-        'tried': [{'rate': entry.rate(factor(s)), 'top1': tried[s]} for s in sorted(tried)],
-    }
 
 
 def read_rates(path: Path, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -69,6 +69,10 @@ def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
         cfg.merge_from_dict(option_values(cfg, options))
     except (KeyError, TypeError) as error:
         raise ConfigError(f'--cfg-options: {error.args[0]}') from error
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        if loader.get('num_workers') == 0:  # what is for workers alone, DataLoader would refuse
+            loader.update(persistent_workers=False, prefetch_factor=None)
 
 
 def use_skip_list(cfg: Config, path: str | Path) -> None:

@@ -95,6 +95,7 @@ def test_csv_class_whose_name_is_a_number(tmp_path):
         ('a.csv', 'path,label\na.mp4,jump\n', None, "'jump' is a name"),
         ('a.csv', 'path,label\na.mp4,jump\n', ['run'], "'jump' is not among the 1"),
         ('a.csv', 'path,label\na.mp4\n', None, 'line 2: 1 columns'),
+        ('a.csv', 'path,label\na.mp4,jump, turn\n', ['jump'], 'line 2: 3 columns'),
     ],
 )
 def test_bad_lists_name_file_and_line(name, text, labels, message, tmp_path):
@@ -127,11 +128,14 @@ def test_names_that_are_not_utf8_or_hold_line_breaks(tmp_path):
 
 
 def test_a_folder_of_images_is_one_video(tmp_path):
-    for name in ('walk/clip 1/img_1.jpg', 'walk/clip 1/img_2.jpg', 'walk/a.mp4', 'run/b.mp4'):
+    images = ['walk/clip 1/img_1.jpg', 'walk/clip 1/img_2.jpg', 'walk/._clip/._img_1.jpg']
+    # Beside videos, images are their previews; a file that begins with a point is macOS's own.
+    beside = ['run/deep/b.jpg', 'run/deep/._b.mp4']
+    for name in (*images, *beside, 'walk/a.mp4', 'run/deep/b.mp4'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert [v.path for v in read_annotations(tmp_path)] == [
-        'run/b.mp4',
+        'run/deep/b.mp4',
         'walk/a.mp4',
         'walk/clip 1',
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...files import write_text
 from ...labels import read_labels
 from ...spelling import few
-from ..images import IMAGE_SUFFIXES
+from ..images import images_in
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset([
@@ -28,6 +28,11 @@ _LABEL_COLUMNS = ('label', 'labels', 'class', 'label_id', 'class_id', 'category'
 
 # Between the classes of a video in a CSV.
 LABEL_SEPARATOR = '|'
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is a video's. Hidden ones are not: macOS adds ``._a.mp4`` to a.mp4."""
+    return not name.startswith('.') and Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 class AnnotationError(ValueError):
@@ -157,13 +162,10 @@ def scan_folder(
     for label, name in enumerate(names):
         files = []
         for parent, _, found in os.walk(root / name, followlinks=True):
-            suffixes = {Path(file).suffix.lower() for file in found}
-            if suffixes & IMAGE_SUFFIXES and Path(parent) != root / name:
+            videos_here = [Path(parent, file) for file in found if is_video(file)]
+            files += videos_here
+            if not videos_here and Path(parent) != root / name and images_in(parent):
                 files.append(Path(parent))  # a video as a folder of images
-            else:
-                files += [
-                    Path(parent, f) for f in found if Path(f).suffix.lower() in VIDEO_SUFFIXES
-                ]
         videos += [Video(f, label) for f in sorted(p.relative_to(root).as_posix() for p in files)]
     if not videos:
         raise AnnotationError(
@@ -235,7 +237,7 @@ def _csv_rows(
 ) -> Iterator[tuple[int, Video]]:
     reader = csv.reader(io.StringIO(text, newline=''))
     index = None if names is None else {name: position for position, name in enumerate(names)}
-    columns = (0, 1)
+    columns, most = (0, 1), None
     for row in reader:
         number = reader.line_num
         if number == 1:
@@ -243,11 +245,11 @@ def _csv_rows(
             paths = [header.index(name) for name in _PATH_COLUMNS if name in header]
             classes = [header.index(name) for name in _LABEL_COLUMNS if name in header]
             if paths and classes:
-                columns = (paths[0], classes[0])
+                columns, most = (paths[0], classes[0]), len(header)
                 continue
         if not row:
             continue
-        if len(row) <= max(columns):
+        if len(row) <= max(columns) or any(row[most:] if most else ()):
             raise AnnotationError(
                 f'{source}, line {number}: {len(row)} columns. Give the path and the class '
                 f'(header: one of {", ".join(_PATH_COLUMNS)}; one of {", ".join(_LABEL_COLUMNS)}).'

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from .annotations import VIDEO_SUFFIXES, Video
+from .annotations import Video, is_video
 from .sources import normalise
 
 
@@ -27,7 +27,7 @@ def locate(
     for parent, _, names in os.walk(root, followlinks=True):
         for name in names:
             path = Path(parent, name)
-            if path.suffix.lower() in VIDEO_SUFFIXES:
+            if is_video(name):
                 by_stem[path.stem].append(path.relative_to(root))
     found: list[Video] = []
     missing: list[Video] = []

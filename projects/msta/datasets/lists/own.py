@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...labels import humanize_label, read_labels
 from ...spelling import few
-from .annotations import VIDEO_SUFFIXES, AnnotationError, Video, scan_folder, unlistable
+from .annotations import VIDEO_SUFFIXES, AnnotationError, Video, is_video, scan_folder, unlistable
 from .splits import class_counts, train_val
 
 # Names that folders of whole splits go by, and the list that each becomes.
@@ -104,7 +104,7 @@ def _left_out(name: str, folders: Iterable[Path]) -> str:
     files = sorted(
         file for folder in folders for _, _, found in os.walk(folder / name) for file in found
     )
-    others = [file for file in files if Path(file).suffix.lower() not in VIDEO_SUFFIXES]
+    others = [file for file in files if not is_video(file)]
     why = 'its folder is empty'
     if others:
         endings = ' '.join(sorted(VIDEO_SUFFIXES))

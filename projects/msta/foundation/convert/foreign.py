@@ -47,6 +47,12 @@ def refuse_foreign(keys: Iterable[str]) -> None:
         FoundationError: naming the model and the key that tells.
     """
     keys = sorted(keys)
+    trained = next((key for key in keys if key.startswith('backbone.adapter.')), None)
+    if trained is not None:
+        raise FoundationError(
+            f'these are adapters that were trained here (it has {trained}), not a foundation: name '
+            'the file as checkpoint, and as foundation the weights that they were trained beside'
+        )
     pools = 'visual.trunk.attn_pool.latent' in keys
     for pattern, name in _FOREIGN:
         if pools and name == _TIMM:
