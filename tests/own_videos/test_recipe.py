@@ -17,14 +17,15 @@ def test_few_clips_on_a_processor():
     chosen = values(FEW)
     assert chosen['blocks'] == (8, 12) and chosen['dim'] == 128 and chosen['scale'] == 0.005
     assert chosen['cached_views'] > 0 and chosen['amp'] is False
-    assert FEW.clips // chosen['batch'] >= 5
+    assert FEW.clips // chosen['batch'] >= 5 and len(chosen['learning_rates']) == 1
     assert chosen['targets'] == ('template',)
 
 
 def test_many_clips_on_a_gpu():
     chosen = values(replace(FEW, counts=(500, 400), gpu_gib=80.0, described=True))
     assert chosen['blocks'] == (1, 12) and chosen['cached_views'] == 0 and chosen['amp']
-    assert chosen['batch'] == 32 and chosen['targets'] == ('spatial', 'temporal')
+    assert chosen['batch'] == 32 and len(chosen['learning_rates']) == 3
+    assert chosen['targets'] == ('spatial', 'temporal')
 
 
 def test_labels_are_smoothed_for_a_tiny_model_alone():

@@ -40,7 +40,12 @@ def train_adapters(config: Path, work_dir: Path, target: Path) -> Path:
     if target.is_file():
         return target
     quiet = {'log_level': 'WARNING', 'default_hooks.progress.type': 'ProgressHook'}
-    train(config, work_dir=work_dir, resume='auto', validate=False, cfg_options=quiet)
+    # Squares of small gradients are numbers that a CPU is slow with, and nothing needs.
+    torch.set_flush_denormal(True)
+    try:
+        train(config, work_dir=work_dir, resume='auto', validate=False, cfg_options=quiet)
+    finally:
+        torch.set_flush_denormal(False)
     last = Path((work_dir / 'last_checkpoint').read_text(encoding='utf-8').strip())
     with replacing(target) as temporary:
         torch.save({'state_dict': read_checkpoint(last).state_dict, 'meta': {}}, temporary)

@@ -114,10 +114,14 @@ def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict
         if cached
         else 'new views in every epoch: there is a GPU, and clips are many',
     )
+    rates: tuple[float, ...] = (0.01, 0.03, 0.06) if small else (0.0005, 0.001, 0.004)
+    slow = not small and s.gpu_gib is None
     settle(
         'learning_rates',
-        tuple((0.01, 0.03, 0.06) if small else (0.0005, 0.001, 0.004)),
-        'tried on a third of the training clips, held out; never on the test clips',
+        rates[1:2] if slow else rates,
+        'one, since trying three would take three times as long, and there is no GPU'
+        if slow
+        else 'tried on a third of the training clips, held out; never on the test clips',
     )
     settle(
         'smoothing',
