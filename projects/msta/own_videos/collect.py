@@ -145,16 +145,11 @@ def _check(collection: Collection, source: Path, least: int, folders: Sequence[s
         )
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
-        where = 'use better ones in the list'
-        if folders is not None:
-            folder = folders[collection.names.index(wordless[0])]
-            where = (
-                f'write better ones into {source / NAMES_FILE}, below a first line folder,name one '
-                f'line per class: {folder},a person opening a door'
-            )
+        first = wordless[0] if folders is None else folders[collection.names.index(wordless[0])]
         collection.remarks.append(
             f'names that say nothing to the text tower ({len(wordless)} of {len(counts)} classes): '
-            f'{", ".join(wordless[:5])}; {where}'
+            f'{", ".join(wordless[:5])}; with a folder per class, {NAMES_FILE} in it may give '
+            f'better ones, below a first line folder,name: {first},a person opening a door'
         )
 
 
@@ -165,10 +160,8 @@ def _told(clips: Sequence[Clip]) -> str:
             f'the column {SEVERAL} has one class for every video, and each class is still judged '
             'for itself: call the column label to have the classes told from each other'
         )
-    return (
-        f'a video may have several classes (column {SEVERAL}; {mean:.1f} on average): each class '
-        'is judged for itself'
-    )
+    several = f'column {SEVERAL}; {mean:.1f} on average'
+    return f'a video may have several classes ({several}): each class is judged for itself'
 
 
 def _names_of_folders(source: Path, folders: Sequence[str]) -> list[str]:
