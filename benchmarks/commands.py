@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from projects.msta.commands.common import make_main
+from projects.msta.commands.common import make_main, make_parser
 from projects.msta.paths import ROOT
 
 COMPARED = (
@@ -22,22 +22,19 @@ COMPARED = (
 CASES = (*COMPARED, 'input')
 
 
-def benchmark_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/benchmark.py``."""
-    parser = argparse.ArgumentParser(
-        description='Speed and memory of the real-size model beside a plain implementation of the '
-        'same.'
-    )
-    parser.add_argument('--arch', default='b16', help='ViCLIP preset (b16, l14), or tiny')
-    parser.add_argument('--context', type=int, default=32, help='text context: 32 ViCLIP, 77 CLIP')
-    parser.add_argument('--batch', type=int, default=4, help='clips of a step')
-    parser.add_argument('--classes', type=int, default=400)
-    parser.add_argument('--repeats', type=int, default=3, help='rounds; the sides take turns')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--cases', nargs='+', choices=CASES, default=CASES, help='only these')
-    parser.add_argument('--out', type=Path, help='also write the report as JSON')
-    return parser
+benchmark_parser = make_parser(
+    'Speed and memory of the real-size model beside a plain implementation of the same.'
+)
+add = benchmark_parser.add_argument
+add('--arch', default='b16', help='ViCLIP preset (b16, l14), or tiny')
+add('--context', type=int, default=32, help='text context: 32 ViCLIP, 77 CLIP')
+add('--batch', type=int, default=4, help='clips of a step')
+add('--classes', type=int, default=400)
+add('--repeats', type=int, default=3, help='rounds; the sides take turns')
+add('--device', default='cpu')
+add('--amp', action='store_true', help='bfloat16 autocast')
+add('--cases', nargs='+', choices=CASES, default=CASES, help='only these')
+add('--out', type=Path, help='also write the report as JSON')
 
 
 def run_benchmark(args: argparse.Namespace) -> None:
@@ -64,23 +61,20 @@ def run_benchmark(args: argparse.Namespace) -> None:
         write_json(args.out, json.loads(json.dumps(report, default=str)), indent=2)
 
 
-def pretrain_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/pretrain_tiny.py``."""
-    parser = argparse.ArgumentParser(
-        description='Train the tiny ViCLIP that ships with the project, on the plain domain of the '
-        'Shapes world.'
-    )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=ROOT / 'work_dirs' / 'pretrain_tiny' / 'viclip_tiny_shapes.safetensors',
-        help='weight file to write',
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of data, initial weights and order')
-    parser.add_argument('--steps', type=int, default=3600, help='optimizer steps of 64 videos')
-    parser.add_argument('--videos', type=int, default=20_000, help='videos to render')
-    parser.add_argument('--threads', type=int, default=2, help='threads and rendering processes')
-    return parser
+pretrain_parser = make_parser(
+    'Train the tiny ViCLIP that ships with the project, on the plain domain of the Shapes world.'
+)
+add = pretrain_parser.add_argument
+add(
+    '--out',
+    type=Path,
+    default=ROOT / 'work_dirs' / 'pretrain_tiny' / 'viclip_tiny_shapes.safetensors',
+    help='weight file to write',
+)
+add('--seed', type=int, default=0, help='of data, initial weights and order')
+add('--steps', type=int, default=3600, help='optimizer steps of 64 videos')
+add('--videos', type=int, default=20_000, help='videos to render')
+add('--threads', type=int, default=2, help='threads and rendering processes')
 
 
 def run_pretrain(args: argparse.Namespace) -> None:

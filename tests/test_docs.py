@@ -58,9 +58,7 @@ def parser_of(tool: str) -> argparse.ArgumentParser:
     source = (ROOT / 'tools' / tool).read_text(encoding='utf-8')
     (module, name) = re.findall(r'^from (\S+) import (\w+)', source, re.M)[-1]
     loaded = importlib.import_module(module)
-    return getattr(loaded, 'build_parser', None) or getattr(
-        loaded, f'{name.partition("_")[0]}_parser'
-    )
+    return getattr(loaded, 'parser', None) or getattr(loaded, f'{name.partition("_")[0]}_parser')
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
@@ -80,7 +78,7 @@ def test_the_tools_take_the_command_lines(page, capsys):
             given = [word for index, word in enumerate(given) if index not in left_out]
             tool = f'{tool}.py'
         try:
-            parser_of(tool)().parse_args(given)
+            parser_of(tool).parse_args(given)
         except SystemExit:
             refused.append(f'tools/{tool} {shlex.join(given)}: {capsys.readouterr().err}')
     assert not refused, '\n'.join(refused)
@@ -101,7 +99,7 @@ def test_tools_modules_and_options_named_in_the_text_exist(page):
         if find_spec(module.rstrip('.')) is None:
             missing.add(module)
     for tool, rest in re.findall(r'`tools/([\w/]+\.py) ([^`\n]*--[^`\n]*)`', text):
-        known = options_of(parser_of(tool)())
+        known = options_of(parser_of(tool))
         missing |= {f'{tool} {name}' for name in re.findall(r'--[a-z][\w-]*', rest)} - {
             f'{tool} {name}' for name in known
         }

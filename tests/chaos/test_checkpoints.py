@@ -31,7 +31,7 @@ def train(experiment, work_dir: Path, *options: str, resume: Path | None = None)
     args += ['--resume', str(resume)] if resume else []
     args += ['--cfg-options', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0']
     args += ['train_dataloader.persistent_workers=False', *options]
-    train_tool.run(train_tool.build_parser().parse_args(args))
+    train_tool.run(train_tool.parser.parse_args(args))
 
 
 def call(tool: str, *arguments: object) -> int:

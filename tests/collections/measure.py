@@ -20,7 +20,7 @@ from projects.msta.collections import embeddings
 from projects.msta.collections.local import read_ahead, run_locally
 from projects.msta.collections.output import open_output
 from projects.msta.collections.reading import Job, Reader, Reading
-from projects.msta.collections.recognizing import Recognizer, model_identity
+from projects.msta.collections.recognizing import Recognizer
 from projects.msta.collections.rows import embedding_column, make_schema
 from projects.msta.collections.run import label_collection
 from projects.msta.datasets.shapes.classes import BASE_ACTIONS
@@ -28,6 +28,7 @@ from projects.msta.datasets.shapes.folder import Clip, Recipe, write_video
 from projects.msta.evaluation.timing import resident_mib
 from projects.msta.foundation import build_foundation, save_foundation
 from projects.msta.inference.inferencer import MSTAInferencer
+from projects.msta.inference.recognizers import model_identity
 
 LABELS = ['a square moves to the left', 'a circle grows']
 WIDTH = 512

@@ -13,14 +13,16 @@ FAST = ('--epochs', '1', '--rate', '0.01', '--workers', '1')
 
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory):
-    """Three classes of 13, 2 and 1 clips, and a file that is not a video."""
+    """Three classes of 13, 2 and 1 clips, of odd names too, and two files that are no videos."""
     root = tmp_path_factory.mktemp('mine')
     seeds = iter(range(100))
     for name, count in (('Pan_Left', 13), ('🏀 dunk', 2), ('öffnen', 1)):
         (root / name).mkdir()
         for number in range(count):
             write_mp4(root / name / f'clip {number}.mp4', 12, seed=next(seeds))
+    (root / 'Pan_Left' / 'clip 1.mp4').rename(root / 'Pan_Left' / 'clip \udce9.mp4')  # not UTF-8
     (root / 'Pan_Left' / 'broken.mp4').write_text('not a video')
+    (root / 'Pan_Left' / 'two\nlines.mp4').write_text('in no list')
     return root
 
 
@@ -37,7 +39,9 @@ def test_everything_is_written(made):
         assert (made / name).stat().st_size
     results = json.loads((made / 'results.json').read_text())
     assert results['classes'] == ['pan left', 'öffnen', '🏀 dunk']
-    assert [item['path'] for item in results['left_out']] == ['Pan_Left/broken.mp4']
+    left_out = {item['path']: item['why'] for item in results['left_out']}
+    assert set(left_out) == {'Pan_Left/broken.mp4', 'Pan_Left/two\nlines.mp4'}
+    assert left_out['Pan_Left/two\nlines.mp4'] == 'a line break in it; rename it'
     assert results['choices']['flip']['value'] is False  # pan left
     assert results['choices']['balanced']['value'] is True
     assert set(results['headline']) == {'frozen', 'adapted', 'gain'}
@@ -96,12 +100,19 @@ def test_classes_are_added_later(made, tmp_path, capsys):
     [
         (['/not/here'], 'no such folder or list'),
         (['{videos}', '--held-out', '1.5'], 'must lie between 0 and 1'),
+        (['{videos}', '--seed', '-1'], 'seed=-1 must lie in 0..4294967295'),
+        (['{videos}', '--batch', '0'], 'batch=0 must be 1 or more'),
+        (['{videos}', '--rate', 'nan'], 'learning rate nan must be a positive number'),
+        (['{videos}', '--blocks', '3', '9'], 'blocks 3 to 9 must lie in 1 to 4'),
+        (['{videos}', '--descriptions', '/no/d.json'], '/no/d.json'),
+        (['{videos}', '--out', '{videos}/new'], 'lies among the videos'),
         (['{videos}', '--foundation', '/no/weights.pth'], '/no/weights.pth'),
         (['{videos}', '--start', '{videos}'], 'not a folder that tools/adapt.py has finished'),
     ],
 )
 def test_bad_input_is_one_line(videos, tmp_path, capsys, arguments, words):
     given = [text.replace('{videos}', str(videos)) for text in arguments]
-    assert main([*given, '--out', str(tmp_path / 'out'), *FAST]) == 2
-    printed = capsys.readouterr().err
-    assert words in printed and 'Traceback' not in printed
+    assert main(['--out', str(tmp_path / 'out'), *FAST, *given]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and 'Traceback' not in printed.err
+    assert not printed.out and not (tmp_path / 'out').exists()  # before the videos are read

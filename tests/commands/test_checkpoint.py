@@ -10,7 +10,7 @@ import torch
 
 from projects.msta.apis import MSTAInferencer
 from projects.msta.foundation import load_foundation, save_foundation
-from projects.msta.inference.averaging import average_adapters
+from projects.msta.inference.averaging import average_files
 from projects.msta.inference.cards import metrics_of, save_state
 from projects.msta.models.checkpoints import EXTRA_STATE, RECIPE, CheckpointError, read_checkpoint
 from projects.msta.models.recipe import Recipe
@@ -48,7 +48,7 @@ def test_a_mean_lies_between_and_loads(run, pair, tiny, tmp_path):
 
 
 def test_a_whole_zero_shot_share_is_the_bare_foundation(pair, tiny, tmp_path):
-    save_state(average_adapters([read_checkpoint(pair[0])], zero_shot=1.0), tmp_path / 'zero.pth')
+    average_files(pair[:1], tmp_path / 'zero.pth', zero_shot=1.0)
     video = str(tiny / 'videos' / 'clip 1.mp4')
     weights = tiny / 'foundation.safetensors'
     scores = []
@@ -76,22 +76,24 @@ def test_adapters_of_several_labels_stay_so(run, pair, tmp_path):
 
 
 def test_only_what_belongs_together_is_averaged(pair, tiny, tmp_path):
-    one = read_checkpoint(pair[0])
+    out = tmp_path / 'mean.pth'
     with pytest.raises(CheckpointError, match='weights'):
-        average_adapters([one], [1.0, 2.0])
+        average_files(pair[:1], out, [1.0, 2.0])
     with pytest.raises(CheckpointError, match='negative'):
-        average_adapters([one, one], [1.0, -2.0])
+        average_files(pair, out, [1.0, -2.0])
     with pytest.raises(CheckpointError, match='must be numbers'):
-        average_adapters([one, one], [1.0, float('nan')])
+        average_files(pair, out, [1.0, float('nan')])
+    with pytest.raises(CheckpointError, match='one of the files'):
+        average_files(pair, pair[1])
+    one = read_checkpoint(pair[0])
     other = read_checkpoint(pair[1])
     text = bytes(other.state_dict[EXTRA_STATE].tolist()).decode()
-    changed = text.replace(other.facts.fingerprint, 'f' * 32)
+    changed = text.replace(one.facts.fingerprint, 'f' * 32)
     other.state_dict[EXTRA_STATE] = torch.tensor(list(changed.encode()), dtype=torch.uint8)
     save_state(other.state_dict, tmp_path / 'foreign.pth')
-    foreign = read_checkpoint(tmp_path / 'foreign.pth')
-    foundation = load_foundation(tiny / 'foundation.safetensors')
+    files, foundation = [pair[0], tmp_path / 'foreign.pth'], tiny / 'foundation.safetensors'
     with pytest.raises(CheckpointError, match='another foundation'):
-        average_adapters([one, foreign], foundation=foundation)
+        average_files(files, out, foundation=foundation)
 
 
 def test_a_file_of_an_earlier_version_is_averaged_beside_its_weights(run, pair, tiny, tmp_path):

@@ -72,6 +72,7 @@ def test_a_long_video_gives_segments_a_copy_and_a_plot(run, tiny, tmp_path):
         (['x.mp4', '--out', 'a.txt'], 'must end in .json or .csv'),
         (['x.mp4', '--out', 'no/such/folder/a.json'], 'does not exist'),
         (['x.mp4', 'y.mp4', '--video-out', 'a.mp4'], 'one video file'),
+        (['rtsp://x', '--min-segment', '2'], 'is followed alone'),
         (['x.mp4', '--config', 'no_such'], 'presets are'),
         (['x.mp4', '--config', 'gone.pth'], 'foundation weights not found: gone.pth'),
         (['x.mp4', '--labels', ' , '], 'names no class'),
@@ -97,6 +98,15 @@ def test_a_calibrated_rule_is_used(run, tiny, tmp_path):
     _, out, _ = run('infer.py', tiny / 'videos', *model, '--none-of-these', rule)
     answers = [result['label'] for result in json.loads(out)]
     assert answers.count('none of these') == 2
+    video = [tiny / 'videos' / 'clip 0.mp4', '--none-of-these', rule]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert run('infer.py', *video, *model)[0] == 0
+    other = [*model[:3], tiny / 'adapters2.pth']
+    with pytest.warns(UserWarning, match='calibrated with another model'):
+        run('infer.py', *video, *other)
+    with pytest.warns(UserWarning, match='calibrated with 4 other labels than these 2'):
+        run('infer.py', *video, *model, '--labels', 'a,b')
 
 
 def test_a_file_name_that_is_not_utf8_comes_back_as_it_was(run, tiny, tmp_path):

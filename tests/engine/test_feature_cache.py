@@ -34,7 +34,7 @@ def train(
         settings |= {f'default_hooks.feature_cache.{key}': value for key, value in cache.items()}
     given = [f'{key}={value}' for key, value in settings.items()]
     arguments = [str(config), '--work-dir', str(work_dir), '--cfg-options', *given]
-    train_tool.run(train_tool.build_parser().parse_args(arguments))
+    train_tool.run(train_tool.parser.parse_args(arguments))
     return torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)['state_dict']
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_cached_is_refused(experiment, tmp_path):
     hook = 'default_hooks.feature_cache.type=FeatureCacheHook'
     arguments = [str(config), '--work-dir', str(tmp_path), '--cfg-options', hook]
     with pytest.raises(FeatureCacheError, match='BitFit trains the video tower from its start'):
-        train_tool.run(train_tool.build_parser().parse_args(arguments))
+        train_tool.run(train_tool.parser.parse_args(arguments))
 
 
 @pytest.mark.parametrize(

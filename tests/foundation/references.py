@@ -195,6 +195,15 @@ def words_tokenizer(pad, end):
 class TimmTower:
     """OpenCLIP around a tiny image tower of timm, ``SigLIP`` or ``PerceptionEncoder``."""
 
+    # What a config says of them by timm's name.
+    TOWERS = {
+        kind: {
+            'width': 64, 'layers': 2, 'heads': 4, 'image_size': 32, 'patch_size': 8,
+            'activation': 'gelu', 'norm_eps': eps, 'pooling': 'attention',
+        }
+        for kind, eps in (('SigLIP', 1e-6), ('PerceptionEncoder', 1e-5))
+    }  # fmt: skip
+
     def __init__(self, kind, class_token=True):
         import timm
         from open_clip.transformer import TextTransformer
@@ -232,3 +241,24 @@ class TimmTower:
         if self.kind == 'SigLIP':
             state['logit_bias'] = torch.tensor(-3.0)
         return state
+
+    def save(self, folder):
+        """Write weights, OpenCLIP's config, and SigLIP's tokenizer; the weights' path."""
+        Siglip().save(folder)
+        for name in ('model.safetensors', 'config.json', 'preprocessor_config.json'):
+            (folder / name).unlink()
+        text = {'context_length': CONTEXT, 'vocab_size': VOCAB, 'width': 64, 'heads': 2,
+                'layers': 2}  # fmt: skip
+        views = {**PREPROCESS, 'mean': [0.5] * 3, 'std': [0.5] * 3, 'resize_mode': 'squash'}
+        if self.kind == 'SigLIP':
+            text |= {'no_causal_mask': True, 'pool_type': 'last', 'proj_bias': True}
+            text |= {'hf_tokenizer_name': 'x', 'tokenizer_kwargs': {'clean': 'canonicalize'}}
+        else:
+            views['interpolation'] = 'bilinear'
+        model = {'embed_dim': 64 if self.kind == 'SigLIP' else 48, 'text_cfg': text,
+                 'vision_cfg': {'timm_model_name': self.kind, 'timm_pool': 'map',
+                                'image_size': 32}}  # fmt: skip
+        config = json.dumps({'model_cfg': model, 'preprocess_cfg': views})
+        (folder / 'open_clip_config.json').write_text(config)
+        torch.save(self.state_dict(), folder / 'open_clip_pytorch_model.bin')
+        return folder / 'open_clip_pytorch_model.bin'

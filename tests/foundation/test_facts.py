@@ -208,20 +208,32 @@ def test_what_is_saved_says_every_fact(tmp_path):
 
 
 def test_published_viclip_needs_no_config_and_keeps_its_own_statistics(tmp_path):
-    """Key names say that it is ViCLIP; its code says the rest: 64 channels a head, ImageNet's."""
-    arch = {**ARCH, 'heads': 1, 'text_heads': 1}
-    model = build_foundation({'type': 'ViCLIP', 'arch': arch})
+    """Key names say that it is ViCLIP; its code says the rest, but for heads, which go by size."""
+    model = build_foundation({'type': 'ViCLIP', 'arch': ARCH})
     save_foundation(model, tmp_path / 'x.safetensors', torch.float32)
     from safetensors.torch import load_file
 
     torch.save(load_file(tmp_path / 'x.safetensors'), tmp_path / 'x.pth')
-    loaded = load_foundation(tmp_path / 'x.pth')
+    with pytest.raises(FoundationError, match='nothing says heads, text_heads, which'):
+        load_foundation(tmp_path / 'x.pth')
+    loaded = load_foundation(tmp_path / 'x.pth', heads=4, text_heads=2)
     assert loaded.fingerprint() == model.fingerprint()
     assert loaded.mean == (0.485, 0.456, 0.406)
-    sizes = {'patch_size': 16, 'width': 768, 'layers': 12, 'text_width': 512, 'text_layers': 12,
-             'embed_dim': 512, 'vocab_size': 49408, 'image_size': 224}  # fmt: skip
+    sizes = {
+        'patch_size': 16,
+        'width': 768,
+        'layers': 12,
+        'text_width': 512,
+        'text_layers': 12,
+        'embed_dim': 512,
+        'context_length': 32,
+        'vocab_size': 49408,
+        'image_size': 224,
+    }
     state = {'text.ln_final.weight': torch.ones(1)}
-    assert weights.known_facts('ViCLIP', sizes, {}, state)[1] == {}  # not CLIP's of the same sizes
+    facts = weights.known_facts('ViCLIP', sizes, {}, state)[1]
+    assert (facts['heads'], facts['mean']) == (12, (0.485, 0.456, 0.406))  # not CLIP's statistics
+    assert weights.known_facts('ViCLIP', {**sizes, 'width': 640}, {}, state)[1] == {}
 
 
 def test_the_identity_of_old_models_is_as_it_was():

@@ -1,21 +1,31 @@
 """Every fact that tensors do not show, of every form of weights: taken away, it is asked for.
 
-What a family's own code fixes (``BY_CODE``) cannot be taken away; ``tests/foundation`` compares it
-with that code's outputs. All models are tiny: the table of published models knows none of them.
+What a family's own code fixes cannot be taken away; the other tests here compare it with that
+code's outputs. All models are tiny: the table of published models knows none of them.
 """
 
+import functools
 import json
 import re
 import shutil
+from dataclasses import fields
 
 import pytest
 import torch
 
-from projects.msta.foundation import OPEN_FACTS, FoundationError, load_foundation
-from projects.msta.foundation.convert import FORMATS
+from projects.msta.foundation import (
+    OPEN_FACTS,
+    Architecture,
+    FoundationError,
+    build_foundation,
+    load_foundation,
+    open_clip_config,
+)
+from projects.msta.foundation.convert import FORMATS, to_viclip
+from projects.msta.foundation.shapes import sizes_of
 
 from .references import CLIP_MEAN, CLIP_STD, HuggingFace, OpenCLIP, Siglip, TimmTower
-from .test_load import openai_state
+from .test_load import ARCH, openai_state
 from .test_perception import GOLDEN
 from .test_tuned import slowfast, vifi_state
 
@@ -39,11 +49,6 @@ def long_clip():
 
 
 def viclip():
-    from projects.msta.foundation import build_foundation
-    from projects.msta.foundation.convert import to_viclip
-
-    from .test_load import ARCH
-
     return to_viclip(build_foundation({'type': 'ViCLIP', 'arch': ARCH}).state_dict())
 
 
@@ -53,7 +58,7 @@ BARE = {
     'CLIP in a checkpoint of SlowFast (Open-VCLIP, FROSTER)': (
         lambda: slowfast(clip())['model_state'], {'frame_attention'}
     ),
-    'ViCLIP': (viclip, NONE),
+    'ViCLIP': (viclip, HEADS),
     'Hugging Face CLIP': (lambda: HuggingFace().model.state_dict(), ALL),
     'Hugging Face SigLIP': (
         lambda: Siglip().model.state_dict(),
@@ -84,6 +89,15 @@ BARE = {
 def test_every_form_is_here():
     assert set(BARE) == {known.name for known in FORMATS}
     assert set(SAID) == ALL
+
+
+def test_every_field_is_seen_in_tensors_or_asked_for_or_the_same_in_a_family():
+    """The parity tests of a family, with clips and other image sizes, hold what is the same."""
+    same = {'kind', 'rope', 'position_resize', 'pool_heads', 'frame_mean'}
+    seen = set(sizes_of('ViCLIP', build_foundation({'type': 'ViCLIP', 'arch': ARCH}).state_dict()))
+    assert not seen & ALL and not (seen | ALL) & same
+    seen.add('pool_mlp_ratio')  # of those with a pooling
+    assert seen | ALL | same == {field.name for field in fields(Architecture)}
 
 
 @pytest.mark.parametrize('form', BARE)
@@ -132,39 +146,56 @@ IN_OPEN_CLIP = {
     'resize': (*PREPROCESSED, 'resize_mode'),
     'interpolation': (*PREPROCESSED, 'interpolation'),
 }
-BY_CODE = ('pooling', 'text_pooling', 'causal', 'frame_attention')
+
+
+def but(places, *by_code):
+    return {fact: place for fact, place in places.items() if fact not in by_code}
+
+
+# Form -> the model, and where its folder says each fact that its family's code leaves open.
 FOLDERS = {
     'Hugging Face CLIP': (HuggingFace, IN_HUGGING_FACE),
     'Hugging Face SigLIP': (
-        Siglip, {fact: place for fact, place in IN_HUGGING_FACE.items() if fact not in BY_CODE}
+        Siglip, but(IN_HUGGING_FACE, 'pooling', 'text_pooling', 'causal', 'frame_attention')
     ),
     'OpenCLIP': (OpenCLIP, IN_OPEN_CLIP),
     'OpenCLIP with a text tower of its own': (lambda: OpenCLIP(custom_text=True), IN_OPEN_CLIP),
+    'Perception Encoder in OpenCLIP': (
+        lambda: TimmTower('PerceptionEncoder'), {h: IN_OPEN_CLIP[h] for h in sorted(HEADS)}
+    ),
+    'SigLIP in OpenCLIP': (
+        lambda: TimmTower('SigLIP'), but(IN_OPEN_CLIP, 'pooling', 'frame_attention')
+    ),
 }  # fmt: skip
 
 
-@pytest.fixture(scope='module', params=FOLDERS)
-def whole(request, tmp_path_factory):
-    """A folder as its publisher writes it, the weights' file, and where it says each fact."""
-    make, places = FOLDERS[request.param]
-    folder = tmp_path_factory.mktemp('whole')
-    path = make().save(folder)
-    load_foundation(folder)
-    return folder, path.name, places
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """A form -> its folder as its publisher writes it, and the weights' file."""
+
+    @functools.cache
+    def make(form):
+        folder = tmp_path_factory.mktemp('whole')
+        path = FOLDERS[form][0]().save(folder)
+        load_foundation(folder)
+        return folder, path.name
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_clip_config, 'tower_of_timm', TimmTower.TOWERS.get)
+        yield make
 
 
-@pytest.mark.parametrize('fact', OPEN_FACTS)
-def test_a_folder_without_what_says_a_fact(whole, tmp_path, fact):
-    folder, weights, places = whole
-    if fact not in places:
-        pytest.skip('fixed by the code of the family')
+@pytest.mark.parametrize(
+    ('form', 'fact'), [(form, fact) for form, (_, places) in FOLDERS.items() for fact in places]
+)
+def test_a_folder_without_what_says_a_fact(whole, tmp_path, form, fact):
+    folder, weights = whole(form)
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    name, *keys = places[fact]
-    config = json.loads((tmp_path / name).read_text())
+    name, *keys = FOLDERS[form][1][fact]
     if keys == [None]:
         (tmp_path / name).unlink()
     else:
-        section = config
+        config = section = json.loads((tmp_path / name).read_text())
         for key in keys[:-1]:
             section = section[key]
         del section[keys[-1]]

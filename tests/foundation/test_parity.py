@@ -26,7 +26,7 @@ def golden():
 def viclip(golden, tmp_path_factory):
     path = tmp_path_factory.mktemp('golden') / 'mini.pth'
     torch.save(golden['checkpoint'], path)
-    return load_foundation(path).eval()
+    return load_foundation(path, heads=1, text_heads=1).eval()
 
 
 @torch.no_grad()

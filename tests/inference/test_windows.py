@@ -7,6 +7,7 @@ import json
 import os
 import weakref
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from projects.msta.inference.annotate import (
     write_timeline_plot,
 )
 from projects.msta.inference.long_videos import analyse, stream_cells, to_cells
-from projects.msta.inference.segments import Cell, clock, join_cells, to_csv, to_json
+from projects.msta.inference.results import to_csv, to_json
+from projects.msta.inference.segments import Cell, clock, join_cells
 from projects.msta.inference.sources import Source
 from projects.msta.inference.streams import (
     FileStream,
@@ -178,10 +180,7 @@ def test_a_copy_at_a_constant_rate_shows_what_is_on_the_screen(tmp_path):
 
 
 def windows_of(scores):
-    return [
-        WindowScores(i, i + 2.0, np.array(row) / 10, np.array(row, float))
-        for i, row in enumerate(scores)
-    ]
+    return [WindowScores(i, i + 2.0, np.array(row, float)) for i, row in enumerate(scores)]
 
 
 @pytest.mark.parametrize('span', [1, 3, 5, 9])
@@ -197,11 +196,11 @@ def test_smoothing_is_the_centred_mean(span, count):
 def test_none_of_these_is_decided_before_smoothing(inferencer):
     """Smoothing lowers every maximum: a rule calibrated on what is single would reject too much."""
     rows = np.eye(3) * 0.4  # each window is sure of another label
-    single = [WindowScores(i, i + 1.0, row, row, row.max() < 0.3) for i, row in enumerate(rows)]
+    single = [WindowScores(i, i + 1.0, row, row.max() < 0.3) for i, row in enumerate(rows)]
     inferencer.set_labels(['a', 'b', 'c'])
     inferencer.set_rejection(Rejection('threshold', 0.3))
     smoothed = list(smooth(single, 3))
-    assert smoothed[1].cosines.max() < 0.3
+    assert smoothed[1].scores.max() < 0.3
     assert [cell.label for cell in to_cells(smoothed, inferencer)] != ['none of these'] * 3
     assert not any(window.rejected for window in smoothed)
     single[1].rejected = True
@@ -209,7 +208,6 @@ def test_none_of_these_is_decided_before_smoothing(inferencer):
 
 
 def test_the_copy_plays_in_a_browser(inferencer, tmp_path):
-    av = pytest.importorskip('av')
     if h264_encoder() is None:
         pytest.skip('no H.264 encoder: pip install av')
     video = write_mp4(tmp_path / 'long.mp4', num_frames=30)

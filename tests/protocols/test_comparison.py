@@ -137,11 +137,8 @@ def test_rates_of_another_run_and_own_methods_are_taken(world, compared, capsys)
         (['--add', 'lora', 'model.x=1'], 'choose another'),
         (['--add', 'mine', 'model.backbon.adapter.dim=4'], "model has no 'backbon'"),
         (['--add', 'mine', 'modl=4'], "no 'modl'"),
-        (['--search', '--rates', 'x.json'], 'give one of them'),
-        (['--search', '1'], '2 rates or more'),
         (['--search', '--select', 'best'], 'last epoch'),
         (['--rates', 'nowhere.json'], 'no search.json'),
-        (['--rounds', '-1'], '0 or more'),
     ],
 )
 def test_wrong_arguments_are_one_line_and_leave_nothing(world, tmp_path, capsys, given, said):
@@ -152,12 +149,19 @@ def test_wrong_arguments_are_one_line_and_leave_nothing(world, tmp_path, capsys,
     assert not work_dir.exists()
 
 
-def test_method_without_a_name_is_wrong_usage(world, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (['--add', 'model.x=1'], 'a name comes first'),
+        (['--search', '--rates', 'x.json'], 'not allowed with'),
+        (['--search', '1'], 'not an integer from 2'),
+        (['--rounds', '-1'], 'not an integer from 0'),
+    ],
+)
+def test_wrong_usage_is_said(world, tmp_path, capsys, given, said):
     with pytest.raises(SystemExit, match='2'):
-        compare_methods.build_parser().parse_args(
-            world.arguments('base2novel', tmp_path, '--add', 'model.x=1')
-        )
-    assert 'a name comes first' in capsys.readouterr().err
+        compare_methods.parser.parse_args(world.arguments('base2novel', tmp_path, *given))
+    assert said in capsys.readouterr().err
 
 
 def test_no_videos_to_choose_rates_on(world, tmp_path, capsys):

@@ -156,7 +156,7 @@ def planned(world, folder: Path, tmp_path: Path, protocol: str, *more: str):
     arguments = world.arguments(protocol, tmp_path / 'out', '--seeds', 1, *more)
     if folder != world.folder:
         arguments += ['--data', str(folder)]
-    args = run_protocol.build_parser().parse_args(arguments)
+    args = run_protocol.parser.parse_args(arguments)
     return make_plan(make_request(args))
 
 
@@ -239,7 +239,7 @@ def test_unknown_models_are_named(capsys):
 
 def test_arguments_are_read_without_torch_and_mmengine():
     code = 'import sys; from projects.msta.commands import run_protocol, compare_methods;'
-    code += 'run_protocol.build_parser().parse_args(sys.argv[1:]);'
+    code += 'run_protocol.parser.parse_args(sys.argv[1:]);'
     code += 'assert not {"torch", "mmengine"} & sys.modules.keys()'
     root = Path(run_protocol.__file__).resolve().parents[3]
     arguments = ['supervised', '--dataset', 'shapes']

@@ -33,7 +33,7 @@ def train(config: Path, work_dir: Path, *arguments: str, epochs: int = 4) -> dic
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        train_tool.run(train_tool.build_parser().parse_args(args))
+        train_tool.run(train_tool.parser.parse_args(args))
     finally:
         torch.set_num_threads(threads)
     return last_checkpoint(work_dir, epochs)
@@ -149,7 +149,7 @@ def test_no_thread_of_the_group_outlives_the_work(use, experiment, tmp_path):
 def test_no_worker_outlives_the_work(experiment, tmp_path):
     options = ['train_dataloader.num_workers=2', 'train_cfg.max_epochs=1']
     arguments = [str(experiment.fixed), '--work-dir', str(tmp_path), '--cfg-options', *options]
-    train_tool.run(train_tool.build_parser().parse_args(arguments))
+    train_tool.run(train_tool.parser.parse_args(arguments))
     assert not multiprocessing.active_children()
 
 

@@ -34,7 +34,7 @@ def run(experiment, nodes: int, *arguments: object, differ: tuple[str, str] = ('
         for rank in range(nodes)
     ]
     try:
-        said = [launcher.communicate(timeout=120)[0] for launcher in launchers]
+        said = [launcher.communicate(timeout=240)[0] for launcher in launchers]
     finally:
         for launcher in launchers:
             launcher.kill()

@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 
 from ..inference.inferencer import MSTAInferencer
+from ..inference.recognizers import model_identity
 from . import CollectionError
 from .output import open_output, read_manifest, shards_of
-from .recognizing import model_identity
 from .rows import EMBEDDING, PLACE, REMARKS, answer_columns, make_schema, make_table
 from .run import Summary
 

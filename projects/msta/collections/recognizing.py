@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from ..inference.inferencer import MSTAInferencer
+from ..inference.inferencer import MSTAInferencer, mean_view
 from ..inference.loading import by_shape
-from ..models import MSTABackbone
+from ..inference.recognizers import model_identity
 from .reading import Part
 from .rows import answer_columns, embedding_column, make_schema, make_table
 
@@ -71,10 +68,8 @@ class Recognizer:
         count, labels = len(clips), self.inferencer.labels
         cosines, scores = (np.zeros((count, len(labels)), np.float32) for _ in range(2))
         embeddings = np.zeros((count, self.width), np.float32)
-        for rows in by_shape(inputs):
-            views = self.inferencer.embed(
-                torch.stack([v for i in rows if (v := inputs[i]) is not None])
-            )
+        for rows, stacked in by_shape(inputs):
+            views = self.inferencer.embed(stacked)
             cosines[rows], _, scores[rows] = self.inferencer.compare(views, len(rows))
             embeddings[rows] = mean_view(views, len(rows)).cpu().numpy()
         rejected = self.inferencer.rejects(cosines[answered])
@@ -92,21 +87,3 @@ class Recognizer:
         }
         table = make_table(columns, self.schema)
         return Answer(part.shard, part.job, part.number, part.last, table)
-
-
-def model_identity(backbone: MSTABackbone) -> dict[str, Any]:
-    """Which foundation, and which adapters by their settings and weights; None without."""
-    adapters = None
-    if backbone.adapter_cfg is not None:
-        hashed = hashlib.sha256(json.dumps(backbone.adapter_cfg, default=list).encode())
-        for name, tensor in sorted(backbone.adapter.state_dict().items()):
-            hashed.update(
-                name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes()
-            )
-        adapters = hashed.hexdigest()
-    return {'foundation': backbone.fingerprint, 'adapters': adapters}
-
-
-def mean_view(views: Tensor, videos: int) -> Tensor:
-    """Embeddings ``(B * V, D)`` of the views of B videos -> one of length 1 each, ``(B, D)``."""
-    return F.normalize(F.normalize(views, dim=-1).unflatten(0, (videos, -1)).mean(1), dim=-1)

@@ -1,4 +1,4 @@
-"""What the commands share: running an action, its errors in one line, arguments. No torch."""
+"""What the commands share: parsers, running an action, its errors in one line. No torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import re
+import shlex
 import sys
 import traceback
 import warnings
@@ -40,67 +41,88 @@ class CfgOptions(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help="settings that replace the config's, such as optim_wrapper.optimizer.lr=1e-4. Text "
-        "is taken as given, spaces and commas included; write lists as 'key=[a, b]', and no value "
-        'as key=None',
+# Arguments of several tools, as parents of their parsers. Subcommands know --debug too, and must
+# not reset it: it has no default.
+DEBUG = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+DEBUG.add_argument(
+    '--debug', action='store_true', help='show where an error came from (or: MSTA_DEBUG=1)'
+)
+CFG_OPTIONS = argparse.ArgumentParser(add_help=False)
+CFG_OPTIONS.add_argument(
+    '--cfg-options',
+    nargs='+',
+    action=CfgOptions,
+    metavar='KEY=VALUE',
+    help="settings that replace the config's, such as optim_wrapper.optimizer.lr=1e-4. Text is "
+    "taken as given, spaces and commas included; write lists as 'key=[a, b]', no value as key=None",
+)
+RUN = argparse.ArgumentParser(add_help=False, parents=[CFG_OPTIONS])  # as in MMAction2
+RUN.add_argument('config', help='config file, or the name of one in configs/')
+RUN.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
+RUN.add_argument(
+    '--skip-list',
+    metavar='FILE',
+    help='videos not to open, as tools/data/check.py lists them; in testing they count as wrong',
+)
+RUN.add_argument(
+    '--launcher',
+    choices=['none', 'pytorch', 'slurm', 'mpi'],
+    default='none',
+    help='what started this process among others; none: it runs alone',
+)
+RUN.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by launchers')
+
+
+def make_parser(
+    about: str | None, *parents: argparse.ArgumentParser, **more: Any
+) -> argparse.ArgumentParser:
+    """Return a parser whose help is ``about``, with the arguments of ``parents``, and --debug."""
+    return argparse.ArgumentParser(
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[*parents, DEBUG],
+        **more,
     )
 
 
-def add_debug(parser: argparse.ArgumentParser, default: Any = False) -> None:
-    """Add ``--debug``; a subcommand's parser takes ``argparse.SUPPRESS`` as default."""
-    parser.add_argument(
-        '--debug',
-        action='store_true',
-        default=default,
-        help='show where an error came from (or: MSTA_DEBUG=1)',
-    )
+def integer(least: int, most: int = 1_000_000_000) -> Callable[[str], int]:
+    """Return the ``type`` of an argument that is an integer within bounds."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip('-').isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f'{text!r} is not an integer from {least} to {most}')
+        return int(text)
+
+    return parse
 
 
 def make_main(
-    build_parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], Any]
+    parser: argparse.ArgumentParser, run: Callable[..., Any], tool: str | None = None
 ) -> Callable[[Sequence[str] | None], int]:
-    """Return the ``main`` of a tool: parse, run the action, give the exit status.
+    """Return the ``main`` of a tool: parse, call ``run(args)``, give the exit status.
 
-    The action is called without ``debug``, so that a command whose arguments have the names of a
-    function's keywords can hand on ``vars(args)``.
+    With the name of the tool, ``run`` is also given the command line, to be shown or kept. ``args``
+    have no ``debug``: where they are named as a function's keywords, ``vars(args)`` are these.
     """
 
     def main(argv: Sequence[str] | None = None) -> int:
-        parser = build_parser()
-        add_debug(parser)
-        args = parser.parse_args(argv)
-        debug = vars(args).pop('debug')
-        return run_tool(lambda: run(args), debug)
+        words = sys.argv[1:] if argv is None else [str(word) for word in argv]
+        args = parser.parse_args(words)
+        debug = vars(args).pop('debug', False)
+        given = [args] if tool is None else [args, shlex.join([tool, *words])]
+        return run_tool(lambda: run(*given), debug)
 
     return main
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that training and testing have in common, as in MMAction2."""
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (work_dirs/CONFIG)')
-    add_cfg_options(parser)
-    parser.add_argument(
-        '--skip-list',
-        metavar='FILE',
-        help='videos not to open, as tools/data/check.py lists them; in testing they count as '
-        'wrong answers',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started this process among others; none: it runs alone',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='set by launchers'
-    )
+# Warnings at import of the pinned packages, which nobody here can act on.
+_NOISE = (
+    'Fail to import ``MultiScaleDeformableAttention``',
+    'pkg_resources is deprecated',
+    'Importing from timm',
+    r'Setting (OMP|MKL)_NUM_THREADS',
+    '`broadcast_buffers` is deprecated',
+)
 
 
 def path_or_none(text: str) -> str | None:
@@ -117,9 +139,13 @@ def run_tool(action: Callable[[], Any], debug: bool = False) -> int:
     stack trace, as everything does under ``--debug`` or ``MSTA_DEBUG=1``.
     """
     debug = debug or os.environ.get('MSTA_DEBUG', '0') not in ('', '0')
-    quiet_imports()
-    print_any_name()
+    for noise in _NOISE:
+        warnings.filterwarnings('ignore', noise)
+    warnings.filterwarnings('ignore', category=DeprecationWarning, module='torch.jit')
     warnings.formatwarning = _SOURCE_AND_TEXT if debug else one_line
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is shown as escapes
+            stream.reconfigure(errors='backslashreplace')
     try:
         status = int(action() or 0)
         sys.stdout.flush()
@@ -152,13 +178,6 @@ def one_line(
     if category.__module__.startswith('projects.msta') or Path(filename).is_relative_to(PACKAGE):
         return f'warning: {message}\n'
     return _SOURCE_AND_TEXT(message, category, filename, lineno, line)
-
-
-def print_any_name() -> None:
-    """Let a terminal show as escapes what its encoding lacks, file names of any bytes included."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='backslashreplace')
 
 
 def explain(error: Exception) -> str | None:
@@ -205,10 +224,8 @@ def _missing(error: ModuleNotFoundError) -> str | None:
 
 def _raised_in(error: Exception, packages: tuple[str, ...]) -> bool:
     """Whether an error was raised by the code of these packages, not by what that called."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get('__name__', '').startswith(packages)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get('__name__', '').startswith(packages)
 
 
 def _lost_process(message: str) -> bool:
@@ -222,13 +239,3 @@ def _from_worker(message: str) -> str:
         return message
     found = re.findall(r'^[\w.]+: (.*)', message.rsplit('\n  File ', 1)[-1], re.M | re.S)
     return found[-1].strip() if found else message
-
-
-def quiet_imports() -> None:
-    """Leave out the import-time warnings of the pinned packages, which nobody here can act on."""
-    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
-    warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
-    warnings.filterwarnings('ignore', 'Importing from timm', FutureWarning)
-    warnings.filterwarnings('ignore', category=DeprecationWarning, module='torch.jit')
-    warnings.filterwarnings('ignore', r'Setting (OMP|MKL)_NUM_THREADS', UserWarning)
-    warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated', FutureWarning)

@@ -1,4 +1,4 @@
-"""``tools/demo.py``: the main job on the Shapes world, from videos to a picture."""
+"""The main job on the Shapes world: render, train MSTA, test it beside the frozen model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ..paths import ROOT
-from .common import add_cfg_options, make_main
+from .common import CFG_OPTIONS, make_main, make_parser
 
 NEXT_STEPS = """what to run next:
   tools/demo.py --seeds 1 2 3                         mean and spread over three draws of shots
@@ -15,22 +15,13 @@ NEXT_STEPS = """what to run next:
   tools/doctor.py                                     what is installed, which weights are there
   tools/train.py configs/msta_vitb16_k400.py          Kinetics-400; says what it needs first"""
 
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/demo.py``."""
-    parser = argparse.ArgumentParser(
-        description='The main job on the Shapes world: render, train MSTA, test it beside the '
-        'frozen model.'
-    )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[1], choices=(1, 2, 3))
-    parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'shapes', help='videos')
-    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='results')
-    add_cfg_options(parser)
-    return parser
+parser = make_parser(__doc__, CFG_OPTIONS)
+parser.add_argument('--seeds', type=int, nargs='+', default=[1], choices=(1, 2, 3))
+parser.add_argument('--data', type=Path, default=ROOT / 'data' / 'shapes', help='videos')
+parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'demo', help='results')
 
 
 def run(args: argparse.Namespace) -> None:
-    """Call :class:`projects.msta.protocols.demo.Demo`; write and print what it finds."""
     from ..protocols.demo import Demo, report, save_result
     from ..protocols.demo_plot import draw
 
@@ -43,4 +34,4 @@ def run(args: argparse.Namespace) -> None:
     print(f'done in {time.perf_counter() - start:.0f} s\n\n{NEXT_STEPS}')
 
 
-main = make_main(build_parser, run)
+main = make_main(parser, run)

@@ -1,46 +1,31 @@
-"""tools/demo_app.py: a page in the browser: drop a video, type labels, see what is answered."""
+"""Serve a page on which to drop a video and type labels."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_debug, run_tool
-from .model_arguments import add_model_arguments, model_options
+from .common import make_main, make_parser
+from .model_arguments import DEVICE, MODEL, model_options
 
 _HERE = ('127.0.0.1', 'localhost', '::1')
 
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='demo_app.py',
-        description='Serve a page on which to drop a video and type labels.',
-    )
-    add_model_arguments(parser)
-    parser.add_argument('--host', default='127.0.0.1', help='address to serve on (%(default)s)')
-    parser.add_argument('--port', type=int, help='port (the first free one from 7860)')
-    parser.add_argument('--max-mb', type=int, default=100, help='largest file (%(default)s)')
-    parser.add_argument(
-        '--max-seconds', type=float, default=300, help='longest video (%(default)s)'
-    )
-    parser.add_argument('--max-labels', type=int, default=200, help='most labels (%(default)s)')
-    parser.add_argument('--no-examples', action='store_true', help='offer no Shapes videos')
-    parser.add_argument(
-        '--corrections',
-        type=Path,
-        metavar='FOLDER',
-        help='where "Correct this" stores clips (work_dirs/corrections on a page for this machine '
-        'only; with another --host nothing is stored unless this is given)',
-    )
-    add_debug(parser)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    return run_tool(lambda: run(args), args.debug)
+parser = make_parser(__doc__, MODEL, DEVICE)
+add = parser.add_argument
+add('--host', default='127.0.0.1', help='address to serve on (%(default)s)')
+add('--port', type=int, help='port (the first free one from 7860)')
+add('--max-mb', type=int, default=100, help='largest file (%(default)s)')
+add('--max-seconds', type=float, default=300, help='longest video (%(default)s)')
+add('--max-labels', type=int, default=200, help='most labels (%(default)s)')
+add('--no-examples', action='store_true', help='offer no Shapes videos')
+add(
+    '--corrections',
+    type=Path,
+    metavar='FOLDER',
+    help='where "Correct this" stores clips (work_dirs/corrections on a page for this machine '
+    'only; with another --host nothing is stored unless this is given)',
+)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -77,8 +62,10 @@ def run(args: argparse.Namespace) -> None:
         )
 
     limits = Limits(args.max_mb, args.max_seconds, args.max_labels)
-    with MSTAInferencer(**model_options(args), device=args.device, need_labels=False) as inferencer:
-        several = getattr(inferencer.model.cls_head, 'multi_class', False)
+    with MSTAInferencer(**model_options(args), need_labels=False) as inferencer:
         # A folder per class holds one label per clip.
-        keep = None if folder is None or several else store
+        keep = None if folder is None or inferencer.model.cls_head.multi_class else store
         serve(inferencer, limits, args.host, args.port, not args.no_examples, keep)
+
+
+main = make_main(parser, run)

@@ -1,12 +1,10 @@
-"""``tools/doctor.py``: what is installed, what is wrong with it, and the command that fixes it.
+"""Say what is installed, what is wrong with it, and the command that fixes it.
 
-Uses nothing but the standard library until it tries out the packages it reports on, so that it
-also runs where the installation is broken.
+The exit status is 1 if something is broken.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import platform
@@ -14,14 +12,17 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from ..paths import CONFIGS, ROOT
-from .common import make_main
+from .common import make_main, make_parser
 
+# Nothing but the standard library is used before the packages it reports on are tried out, so that
+# it also runs where the installation is broken.
 REQUIREMENTS = ROOT / 'requirements.txt'
 INSTALL = 'pip install -r requirements.txt'
 _REINSTALL = 'pip install --force-reinstall --no-deps av opencv-python opencv-contrib-python'
@@ -44,16 +45,10 @@ class Finding:
         return f'  [{_LABELS[self.state]}] {self.text}{remedy}'
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/doctor.py``."""
-    parser = argparse.ArgumentParser(
-        description='Say what is installed, what is wrong with it, and the command that fixes it. '
-        'The exit status is 1 if something is broken.'
-    )
-    parser.add_argument(
-        'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
-    )
-    return parser
+parser = make_parser(__doc__)
+parser.add_argument(
+    'configs', nargs='*', help='configs whose foundation weights are looked for (all)'
+)
 
 
 def report(configs: Sequence[str | Path] = (), write: Callable[[str], object] = print) -> bool:
@@ -99,14 +94,13 @@ def check_packages(requirements: Path) -> Iterator[Finding]:
             wanted = Requirement(line.partition('#')[0].strip())
         except InvalidRequirement:  # an empty line, a comment, an option of pip
             continue
-        name = wanted.name
+        name, pins = wanted.name, wanted.specifier
         found = _version(name) or _version(_ALTERNATIVES.get(name, ''))
         if found is None:
-            text = f'{name} is not installed (wanted {wanted.specifier})'
-            yield Finding('broken', text, INSTALL)
-        elif not wanted.specifier.contains(found, prereleases=True):
-            remedy = f"pip install '{name}{wanted.specifier}'"
-            yield Finding('broken', f'{name} {found} (wanted {wanted.specifier})', remedy)
+            yield Finding('broken', f'{name} is not installed (wanted {pins})', INSTALL)
+        elif not pins.contains(found, prereleases=True):
+            remedy = f"pip install '{name}{pins}'"
+            yield Finding('broken', f'{name} {found} (wanted {pins})', remedy)
         else:
             good.append(f'{name} {found}')
     if good:
@@ -157,93 +151,75 @@ def check_device() -> Iterator[Finding]:
 def check_video() -> Iterator[Finding]:
     """Write a clip, read it back as training does, and compare."""
     import av
-    import cv2
     import numpy as np
 
     from ..datasets.decoding import VideoDecodeError, close_process
     from ..datasets.readers import IsolatedReader
+    from ..datasets.shapes.folder import write_video
 
-    frames, height, width = 12, 48, 64
+    levels = np.arange(0, 240, 20, dtype=np.uint8)
+    frames = np.tile(levels[:, None, None, None], (1, 48, 64, 3))
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / 'clip.mp4')
-        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*'mp4v'), 10.0, (width, height))
-        for index in range(frames):
-            writer.write(np.full((height, width, 3), 20 * index, np.uint8))
-        writer.release()
+        path = Path(folder) / 'clip.mp4'
         try:
-            reader = IsolatedReader(path)
+            write_video(path, frames)
+            reader = IsolatedReader(str(path))
             read = reader.get_batch(range(len(reader))).asnumpy()
         except (RuntimeError, VideoDecodeError) as error:
             yield Finding('broken', f'a generated mp4 cannot be read: {error}', _REINSTALL)
             return
         finally:
             close_process()
-    expected = 20.0 * np.arange(frames)
-    # mp4v loses a few grey levels at most on flat frames.
-    if read.shape == (frames, height, width, 3) and np.allclose(
-        read.mean((1, 2, 3)), expected, atol=6
-    ):
-        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({frames} frames)')
+    # The codec loses a few grey levels at most on flat frames.
+    if read.shape == frames.shape and np.allclose(read.mean((1, 2, 3)), levels, atol=6):
+        yield Finding('ok', f'PyAV {av.__version__} decodes a generated mp4 ({len(read)} frames)')
     else:
-        yield Finding(
-            'broken',
-            f'PyAV gave {read.shape} for {frames} frames of {width}x{height}, or other colours',
-            _REINSTALL,
-        )
+        text = f'PyAV gave {read.shape} for {frames.shape}, or other colours'
+        yield Finding('broken', text, _REINSTALL)
 
 
 def check_weights(configs: Sequence[str | Path] = ()) -> Iterator[Finding]:
     """Look for the weights that the configs name, and say where to get those missing."""
     from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
-
-    users = _weights_of_configs(configs or sorted(CONFIGS.glob('*.py')))
-    known = {FOUNDATION_DIR / info.file: info for info in KNOWN_WEIGHTS.values()}
-    for path in dict.fromkeys([TINY_SHAPES, *known, *users]):
-        info = known.get(path)
-        used = f' (used by {", ".join(users[path])})' if path in users else ''
-        if path.exists():
-            yield _examine(path, used)
-        elif path == TINY_SHAPES:
-            remedy = f'git checkout -- {_shown(path)}'
-            yield Finding('broken', f'{_shown(path)}, part of the project, is missing', remedy)
-        elif info is not None:
-            yield Finding(
-                'note',
-                f'{_shown(path)} is not here{used}: {info.note}',
-                f'{info.source}; licence: {info.licence}',
-            )
-        else:
-            yield Finding('note', f'{_shown(path)} is not here{used}', 'put it there, or change it')
-
-
-def _examine(path: Path, used: str) -> Finding:
-    if path.is_dir() or path.suffix == '.safetensors' or zipfile.is_zipfile(path):
-        size = '' if path.is_dir() else f', {path.stat().st_size / 2**20:.0f} MiB'
-        return Finding('ok', f'{_shown(path)}{size}{used}')
-    # Files from before PyTorch 1.6 are not archives, and begin with a pickle's first byte.
-    with path.open('rb') as file:
-        if file.read(1) == b'\x80':
-            return Finding('ok', f'{_shown(path)}, an old format{used}')
-    return Finding(
-        'broken', f'{_shown(path)} is cut off or no PyTorch file{used}', 'download it again'
-    )
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-def _weights_of_configs(configs: Sequence[str | Path]) -> dict[Path, list[str]]:
     from ..training.config import read_config
 
-    users: dict[Path, list[str]] = {}
-    for config in configs:
+    users: dict[Path, list[str]] = defaultdict(list)
+    for config in configs or sorted(CONFIGS.glob('*.py')):
         model = read_config(config).get('model') or {}
         checkpoint = model.get('backbone', {}).get('foundation', {}).get('checkpoint')
         if checkpoint:
-            path = Path(os.path.normpath(ROOT / checkpoint))
-            users.setdefault(path, []).append(Path(config).name)
-    return users
+            users[Path(os.path.normpath(ROOT / checkpoint))].append(Path(config).name)
+    known = {FOUNDATION_DIR / info.file: info for info in KNOWN_WEIGHTS.values()}
+    for path in dict.fromkeys([TINY_SHAPES, *known, *users]):
+        shown = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+        used = f' (used by {", ".join(users[path])})' if path in users else ''
+        if path.exists():
+            kind = _kind(path)
+            if kind is None:
+                text = f'{shown} is cut off or no PyTorch file{used}'
+                yield Finding('broken', text, 'download it again')
+            else:
+                yield Finding('ok', f'{shown}{kind}{used}')
+        elif path == TINY_SHAPES:
+            text = f'{shown}, part of the project, is missing'
+            yield Finding('broken', text, f'git checkout -- {shown}')
+        elif path in known:
+            info = known[path]
+            source = f'{info.source}; licence: {info.licence}'
+            yield Finding('note', f'{shown} is not here{used}: {info.note}', source)
+        else:
+            yield Finding('note', f'{shown} is not here{used}', 'put it there, or change it')
 
 
-main = make_main(build_parser, lambda args: int(not report(args.configs)))
+def _kind(path: Path) -> str | None:
+    """What a file of weights is, for a message; None where it cannot be read."""
+    if path.is_dir():
+        return ''
+    if path.suffix == '.safetensors' or zipfile.is_zipfile(path):
+        return f', {path.stat().st_size / 2**20:.0f} MiB'
+    # Files from before PyTorch 1.6 are not archives, and begin with a pickle's first byte.
+    with path.open('rb') as file:
+        return ', an old format' if file.read(1) == b'\x80' else None
+
+
+main = make_main(parser, lambda args: int(not report(args.configs)))

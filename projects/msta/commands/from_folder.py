@@ -1,14 +1,4 @@
-"""``tools/data/from_folder.py``: make lists and a class list of your own videos."""
-
-from __future__ import annotations
-
-import argparse
-import sys
-from pathlib import Path
-
-from .common import make_main
-
-_ABOUT = """Make lists and a class list of your own videos, kept in a folder for each class.
+"""Make lists and a class list of your own videos, kept in a folder for each class.
 
     videos/juggling/001.mp4, videos/juggling/my clip.mov, videos/riding a bike/a.mp4, ...
 
@@ -16,25 +6,26 @@ Writes train.txt, val.txt and labels.txt; the folders' names are the classes. Fo
 already (videos/train/juggling/001.mp4, videos/val/...) stay as they are.
 """
 
+from __future__ import annotations
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the arguments of ``tools/data/from_folder.py``."""
-    parser = argparse.ArgumentParser(
-        description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('videos', type=Path, help='the folder with a folder for each class')
-    parser.add_argument('--out', type=Path, required=True, help='folder to write to')
-    parser.add_argument('--val', type=float, default=0.2, help='fraction to hold out (default 0.2)')
-    parser.add_argument('--seed', type=int, default=0, help='of the draw (default 0)')
-    parser.add_argument('--labels', help='class list that fixes the order (default: by name)')
-    parser.add_argument(
-        '--no-split', action='store_true', help='write all videos to all.txt; for a test set'
-    )
-    return parser
+import argparse
+import sys
+from pathlib import Path
+
+from .common import make_main, make_parser
+
+parser = make_parser(__doc__)
+parser.add_argument('videos', type=Path, help='the folder with a folder for each class')
+parser.add_argument('--out', type=Path, required=True, help='folder to write to')
+parser.add_argument('--val', type=float, default=0.2, help='fraction to hold out (%(default)s)')
+parser.add_argument('--seed', type=int, default=0, help='of the draw (%(default)s)')
+parser.add_argument('--labels', help='class list that fixes the order (default: by name)')
+parser.add_argument(
+    '--no-split', action='store_true', help='write all videos to all.txt; for a test set'
+)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Call :func:`projects.msta.datasets.lists.own.lists_of_folder` and write what it gives."""
     from ..datasets.lists.own import lists_of_folder
     from ..datasets.lists.record import save
     from ..labels import read_labels
@@ -44,8 +35,7 @@ def run(args: argparse.Namespace) -> None:
     for remark in own.remarks:
         print(f'warning: {remark}', file=sys.stderr)
     how = {'command': 'from_folder', 'val': args.val, 'seed': args.seed}
-    for line in save(args.out, own.lists, {'labels': own.names}, how):
-        print(line)
+    print(*save(args.out, own.lists, {'labels': own.names}, how), sep='\n')
 
 
-main = make_main(build_parser, run)
+main = make_main(parser, run)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import make_main
-from .gen_descriptions_arguments import build_parser, usage_problem
+from .gen_descriptions_arguments import parser, usage_problem
 
 if TYPE_CHECKING:
-    from ..descriptions.ask import Outcome
     from ..descriptions.plan import Plan, Standing
 
 _SHOWN_PROMPTS = 2
@@ -44,8 +43,7 @@ def check(args: argparse.Namespace) -> int:
     labels = read_labels(args.labels) if args.labels else None
     found = load_descriptions(source, labels) if labels else load_file(source)
     findings = examine(found, args.context)
-    print(describe_source(source))
-    print('\n'.join(findings.lines(args.all)))
+    print(describe_source(source), *findings.lines(args.all), sep='\n')
     return 1 if findings.problems else 0
 
 
@@ -100,40 +98,47 @@ def generate(args: argparse.Namespace) -> int:
     if args.dry_run:
         # A look must not create a file.
         with Cache(path if path.is_file() else ':memory:') as cache:
-            return show(args, plan, plan.standings(cache))
+            show(args, plan, plan.standings(cache))
+        return 0
     credentials = Credentials.from_environment(args.base_url, args.key_env)
     with _alone(args.out), Cache(path) as cache:
         plan.forget(cache, args.refresh, args.refresh_failed)
         standings = plan.standings(cache)
-        failures: dict[str, str] = {}
         missing = len(plan.open_tasks(standings))
-        if missing:
-            with _progress(args, len(plan.tasks), len(plan.tasks) - missing) as (progress, note):
-                outcome = ask_missing(
-                    plan,
-                    cache,
-                    credentials,
-                    concurrency=args.concurrency,
-                    retries=args.retries,
-                    timeout_sec=args.timeout,
-                    progress=progress,
-                    note=note,
-                )
-            print(_summary(args, outcome))
-            failures, standings = outcome.failures, plan.standings(cache)
-            if outcome.error:
-                print(_done(plan, standings))
-                print(f'error: {outcome.error}', file=sys.stderr)
-                return 2 if outcome.error.is_setting else 1
-            if outcome.interrupted and plan.open_tasks(standings):
-                print(_done(plan, standings))
-                print('interrupted; run the same command to continue where it stopped')
-                return 130
-        return finish(args, plan, standings, failures)
+        if not missing:
+            return finish(args, plan, standings, {})
+        with _progress(args, len(plan.tasks), len(plan.tasks) - missing) as (progress, note):
+            outcome = ask_missing(
+                plan,
+                cache,
+                credentials,
+                concurrency=args.concurrency,
+                retries=args.retries,
+                timeout_sec=args.timeout,
+                progress=progress,
+                note=note,
+            )
+        counts, cost = outcome.counts, _cost(args, outcome.counts)
+        print(
+            f'{counts.requests} requests ({counts.retries} retries, {counts.rejected} answers '
+            f'turned down), {counts.prompt_tokens} prompt and {counts.completion_tokens} '
+            f'completion tokens, {outcome.seconds:.2f} s' + (f', {cost}' if cost else '')
+        )
+        standings = plan.standings(cache)
+        if outcome.error:
+            print(_done(plan, standings))
+            print(f'error: {outcome.error}', file=sys.stderr)
+            return 2 if outcome.error.is_setting else 1
+        if outcome.interrupted and plan.open_tasks(standings):
+            print(_done(plan, standings))
+            print('interrupted; run the same command to continue where it stopped')
+            return 130
+        return finish(args, plan, standings, outcome.failures)
 
 
-def show(args: argparse.Namespace, plan: Plan, standings: dict[str, Standing]) -> int:
+def show(args: argparse.Namespace, plan: Plan, standings: dict[str, Standing]) -> None:
     """Print what a run would ask, without a key or a connection."""
+    from ..descriptions.endpoint import Counts
     from ..descriptions.plan import estimate_tokens
     from ..descriptions.prompts import PROMPT_VERSION
 
@@ -144,23 +149,19 @@ def show(args: argparse.Namespace, plan: Plan, standings: dict[str, Standing]) -
         for message in standings[task.key].messages:
             print(f'----- {message["role"]}\n{message["content"]}')
     prompt, completion = estimate_tokens(pending, standings)
-    done, all_ = _answered(standings), len(plan.tasks)
-    cost = _cost(args, prompt, completion)
-    print(f'\n{all_} classes, {done} answered before, {len(pending)} requests to make')
+    done, count = _answered(standings), len(plan.tasks)
+    print(f'\n{count} classes, {done} answered before, {len(pending)} requests to make')
     _say_shortened(plan, standings)
     print(
         f'estimated tokens: {prompt} prompt, {completion} completion (answers that fail the '
         'checks and reasoning come on top)'
     )
+    cost = _cost(args, Counts(prompt_tokens=prompt, completion_tokens=completion))
     print(f'estimated price: {cost or "give --price-in and --price-out (USD per million tokens)"}')
-    return 0
 
 
 def finish(
-    args: argparse.Namespace,
-    plan: Plan,
-    standings: dict[str, Standing],
-    failures: dict[str, str],
+    args: argparse.Namespace, plan: Plan, standings: dict[str, Standing], failures: dict[str, str]
 ) -> int:
     """Write the file if every class has its descriptions, else say which have none."""
     from ..descriptions import write_descriptions
@@ -193,12 +194,13 @@ def finish(
 
 
 def _say_shortened(plan: Plan, standings: dict[str, Standing]) -> None:
-    names = plan.shortened(standings)
+    from ..spelling import few
+
+    names = [repr(name) for name in plan.shortened(standings)]
     if names:
-        shown = ', '.join(map(repr, names[:5])) + (', ...' if len(names) > 5 else '')
         print(
             f'{len(names)} of {len(plan.tasks)} names leave too little of the {plan.context} '
-            f'tokens to the {plan.style} form and get the short one: {shown}'
+            f'tokens to the {plan.style} form and get the short one: {few(names)}'
         )
 
 
@@ -210,23 +212,12 @@ def _done(plan: Plan, standings: dict[str, Standing]) -> str:
     return f'{_answered(standings)} of {len(plan.tasks)} classes have their descriptions'
 
 
-def _cost(args: argparse.Namespace, prompt_tokens: int, completion_tokens: int) -> str:
+def _cost(args: argparse.Namespace, counts: Any) -> str:
     """Return the price in dollars, or nothing: a price is never guessed."""
     if args.price_in is None:
         return ''
-    cost = (prompt_tokens * args.price_in + completion_tokens * args.price_out) / 1e6
-    return f'${cost:.4f}'
-
-
-def _summary(args: argparse.Namespace, outcome: Outcome) -> str:
-    counts = outcome.counts
-    line = (
-        f'{counts.requests} requests ({counts.retries} retries, {counts.rejected} answers turned '
-        f'down), {counts.prompt_tokens} prompt and {counts.completion_tokens} completion tokens, '
-        f'{outcome.seconds:.2f} s'
-    )
-    cost = _cost(args, counts.prompt_tokens, counts.completion_tokens)
-    return f'{line}, {cost}' if cost else line
+    cost = counts.prompt_tokens * args.price_in + counts.completion_tokens * args.price_out
+    return f'${cost / 1e6:.4f}'
 
 
 @contextmanager
@@ -242,8 +233,8 @@ def _progress(
     with tqdm(total=total, initial=before, unit='class', **options) as bar:
 
         def progress(done: int, counts: Any) -> None:
-            cost = _cost(args, counts.prompt_tokens, counts.completion_tokens)
             said = f'retries {counts.retries}, rejected {counts.rejected}'
+            cost = _cost(args, counts)
             bar.set_postfix_str(f'{said}, {cost}' if cost else said, refresh=False)
             bar.update(before + done - bar.n)
 
@@ -264,4 +255,4 @@ def _alone(out: Path) -> Iterator[None]:
         raise DescriptionError(f'{error}: wait for it, or give another --out') from None
 
 
-main = make_main(build_parser, run)
+main = make_main(parser, run)

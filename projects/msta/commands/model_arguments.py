@@ -8,46 +8,48 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..labels import LabelError, shipped_labels
 from ..spelling import did_you_mean
 from .common import path_or_none
 
+# Named as the keywords of ``MSTAInferencer``.
+MODEL = argparse.ArgumentParser(add_help=False)
+add = MODEL.add_argument_group('model').add_argument
+add('--config', help='config, preset, or foundation weights')
+add(
+    '--checkpoint',
+    type=path_or_none,
+    help='trained adapters, or foundation weights; none: the frozen foundation',
+)
+add('--foundation', help="foundation weights, if not the config's")
+add(
+    '--labels',
+    help='"a, b, c", a file of names, or a shipped list (the config\'s own, else those the '
+    'checkpoint was trained on)',
+)
+add(
+    '--template',
+    action='append',
+    dest='templates',
+    metavar='TEXT',
+    help='prompt with one {}; several are averaged',
+)
+DEVICE = argparse.ArgumentParser(add_help=False)
+DEVICE.add_argument_group('model').add_argument(
+    '--device', help='cpu, cuda, cuda:1; a GPU where there is one'
+)
+
 # What looks like a place rather than a name: a separator, or a suffix of the files that hold lists.
 _PATH = re.compile(r'[/\\]|\.(txt|csv|tsv)$', re.IGNORECASE)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, device: bool = True) -> None:
-    """Add what chooses a model: config, checkpoint, foundation, template, labels and device."""
-    parser.add_argument('--config', help='config, preset, or foundation weights')
-    parser.add_argument(
-        '--checkpoint',
-        type=path_or_none,
-        help='trained adapters, or foundation weights; none: the frozen foundation',
-    )
-    parser.add_argument('--foundation', help="foundation weights, if not the config's")
-    parser.add_argument(
-        '--labels',
-        help='"a, b, c", a file of names, or a shipped list (the config\'s own, else those the '
-        'checkpoint was trained on)',
-    )
-    parser.add_argument(
-        '--template', action='append', help='prompt with one {}; several are averaged'
-    )
-    if device:
-        parser.add_argument('--device', help='cpu, cuda, cuda:1; a GPU where there is one')
-
-
 def model_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments as keywords of ``open_model`` and ``MSTAInferencer``."""
-    return {
-        'config': args.config,
-        'checkpoint': args.checkpoint,
-        'foundation': args.foundation,
-        'labels': parse_labels(args.labels),
-        'templates': args.template,
-    }
+    """Return the arguments as keywords of ``MSTAInferencer``."""
+    names = ('config', 'checkpoint', 'foundation', 'templates', 'device')
+    options = {name: getattr(args, name, None) for name in names}
+    return {**options, 'labels': parse_labels(args.labels)}
 
 
 def parse_labels(text: str | None) -> str | list[str] | None:
@@ -74,10 +76,11 @@ def parse_labels(text: str | None) -> str | list[str] | None:
 
 
 @contextlib.contextmanager
-def stdout_is_for_results() -> Iterator[None]:
-    """Send what libraries print to stderr: stdout may be a pipe that expects JSON."""
+def stdout_is_for_results() -> Iterator[TextIO]:
+    """Yield stdout, and send what libraries print to stderr: stdout may be a pipe with JSON."""
     from mmengine.logging import MMLogger
 
     MMLogger.get_current_instance().setLevel('WARNING')
+    stdout = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        yield
+        yield stdout

@@ -1,51 +1,50 @@
-"""tools/visualize.py: draw what a model does."""
+"""Draw what a model does."""
 
 from __future__ import annotations
 
 import argparse
 
 from ..files import PICTURES, check_target
-from .common import add_debug, make_main
-from .model_arguments import add_model_arguments, model_options, stdout_is_for_results
+from .common import DEBUG, make_main, make_parser
+from .model_arguments import DEVICE, MODEL, model_options, stdout_is_for_results
+
+parser = make_parser(__doc__)
+_pictures = parser.add_subparsers(dest='picture', required=True)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='visualize.py', description='Draw what a model does.')
-    pictures = parser.add_subparsers(dest='picture', required=True)
+def _picture(name: str, text: str) -> argparse.ArgumentParser:
+    parents = [MODEL, DEVICE, DEBUG]
+    made = _pictures.add_parser(name, help=text, description=text, parents=parents)
+    made.add_argument('--out', required=True, metavar='FILE', help='.png, .svg or .pdf')
+    return made
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        picture = pictures.add_parser(name, help=text, description=text)
-        picture.add_argument('--out', required=True, metavar='FILE', help='.png, .svg or .pdf')
-        add_model_arguments(picture)
-        add_debug(picture, argparse.SUPPRESS)
-        return picture
 
-    attention = add('attention', 'where the CLS token looks, over the frames')
-    attention.add_argument('video')
-    attention.add_argument('--block', type=int, help='of the video tower, from 1 (the last)')
-    add('similarity', 'cosines between classes before and after training')
-    add('norms', 'size of the trained weights by block')
-    plane = add('map', 'videos and classes in the plane (t-SNE)')
-    plane.add_argument('videos', nargs='+', help='files, folders or globs')
-    return parser
+_attention = _picture('attention', 'where the CLS token looks, over the frames')
+_attention.add_argument('video')
+_attention.add_argument('--block', type=int, help='of the video tower, from 1 (the last)')
+_picture('similarity', 'cosines between classes before and after training')
+_picture('norms', 'size of the trained weights by block')
+_map = _picture('map', 'videos and classes in the plane (t-SNE)')
+_map.add_argument('videos', nargs='+', help='files, folders or globs')
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw the picture that was asked for."""
     check_target(args.out, PICTURES)
-    with stdout_is_for_results():
+    with stdout_is_for_results() as out:
         from ..inference import drawing
+        from ..inference.inferencer import MSTAInferencer
 
-        model = model_options(args)
-        if args.picture == 'attention':
-            drawing.attention(args.out, args.video, block=args.block, device=args.device, **model)
-        elif args.picture == 'similarity':
-            drawing.similarity(args.out, device=args.device, **model)
-        elif args.picture == 'norms':
-            drawing.norms(args.out, device=args.device, **model)
-        else:
-            drawing.embedding_map(args.out, args.videos, device=args.device, **model)
-    print(args.out)
+        named = args.picture in ('similarity', 'map')
+        with MSTAInferencer(**model_options(args), need_labels=named) as inferencer:
+            if args.picture == 'attention':
+                drawing.attention(inferencer, args.out, args.video, args.block)
+            elif args.picture == 'similarity':
+                drawing.similarity(inferencer, args.out)
+            elif args.picture == 'norms':
+                drawing.norms(inferencer, args.out)
+            else:
+                drawing.embedding_map(inferencer, args.out, args.videos)
+        print(args.out, file=out)
 
 
-main = make_main(build_parser, run)
+main = make_main(parser, run)

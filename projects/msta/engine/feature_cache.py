@@ -4,6 +4,7 @@ An approximation: instead of a new random view in every epoch, each video has A 
 """
 
 import json
+import os
 import random
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ class _Views(Dataset):
     def __getitem__(self, position: int) -> tuple[int, Tensor | None]:
         index = self.indices[position]
         info = self.dataset.get_data_info(index)
-        name = zlib.crc32(str(info.get('name', info['filename'])).encode())
+        name = zlib.crc32(os.fsencode(str(info.get('name', info['filename']))))
         clips = []
         for view in range(self.views):
             seed_everything(mix_seed(self.seed, name, view))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,8 @@ class FeatureStore:
         """Name the file of a video by its path, size and time of change."""
         status = Path(video).stat()
         identity = f'{Path(video).resolve()}\n{status.st_size}\n{status.st_mtime_ns}'
-        return self.folder / f'{hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()}.st'
+        digest = hashlib.blake2b(os.fsencode(identity), digest_size=12)
+        return self.folder / f'{digest.hexdigest()}.st'
 
     def holds(self, video: str | Path) -> bool:
         """Tell whether a video's features are there, whole."""

@@ -11,22 +11,8 @@ from .transformer import Sites, Taps, TokenLayout
 from .weights import KNOWN_WEIGHTS, WeightInfo, describe_missing
 
 __all__ = [
-    'KNOWN_WEIGHTS',
-    'OPEN_FACTS',
-    'Architecture',
-    'FoundationError',
-    'Sites',
-    'Taps',
-    'TextState',
-    'TokenLayout',
-    'VideoLanguageModel',
-    'VideoState',
-    'WeightInfo',
-    'build_foundation',
-    'describe_missing',
-    'load_foundation',
-    'resolve_architecture',
-    'said_by_config',
-    'save_foundation',
-    'tokenize',
-]
+    'KNOWN_WEIGHTS', 'OPEN_FACTS', 'Architecture', 'FoundationError', 'Sites', 'Taps', 'TextState',
+    'TokenLayout', 'VideoLanguageModel', 'VideoState', 'WeightInfo', 'build_foundation',
+    'describe_missing', 'load_foundation', 'resolve_architecture', 'said_by_config',
+    'save_foundation', 'tokenize',
+]  # fmt: skip

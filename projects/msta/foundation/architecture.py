@@ -125,42 +125,7 @@ class Architecture:
         ):
             object.__setattr__(self, name, value)
         self._check_values()
-        if self.image_size % self.patch_size:
-            raise FoundationError(
-                f'architecture: image_size={self.image_size} is not a multiple of '
-                f'patch_size={self.patch_size}'
-            )
-        for width, heads, tower in (
-            (self.width, self.heads, 'video'),
-            (self.text_width, self.text_heads, 'text'),
-        ):
-            if width % heads:
-                raise FoundationError(
-                    f'architecture: the {tower} tower of width {width} cannot be split evenly over '
-                    f'{heads} heads'
-                )
-
         self._check_combination()
-
-    def _check_combination(self) -> None:
-        head = self.width // self.heads
-        problem = ''
-        if self.pooling == 'cls' and not self.class_token:
-            problem = "pooling='cls' reads a class token, and class_token=False: there is none"
-        elif self.kind == 'ViCLIP' and (
-            self.pooling != 'cls' or self.rope or self.frame_attention != 'own'
-        ):
-            problem = (
-                'ViCLIP reads its class token, has no rotary positions, and attends to all frames'
-            )
-        elif self.rope and head % 4:
-            problem = f'rotary positions in two directions need heads of 4n channels, not {head}'
-        elif not self.projection and self.embed_dim != self.width:
-            problem = f'without projection embed_dim={self.embed_dim} must be width={self.width}'
-        elif self.pool_heads is not None and self.width % self.pool_heads:
-            problem = f'a width of {self.width} cannot be split evenly over {self.pool_heads} heads'
-        if problem:
-            raise FoundationError(f'architecture: {problem}')
 
     def _check_values(self) -> None:
         for name, choices in CHOICES.items():
@@ -171,29 +136,60 @@ class Architecture:
                     'wrongly here'
                 )
         for field in fields(self):
-            self._check_number(field.name, str(field.type))
-        for name in ('mean', 'std'):
-            value = getattr(self, name)
-            if len(value) != 3 or not all(0 <= v <= 1 for v in value) or min(self.std) == 0:
-                raise FoundationError(
-                    f'architecture: {name}={value} must be three numbers on a 0..1 scale'
-                )
+            name, value, kind = field.name, getattr(self, field.name), str(field.type)
+            if value is None and kind.endswith(' | None'):
+                continue
+            problem, kind = '', kind.removesuffix(' | None')
+            if (kind == 'bool') != isinstance(value, bool):
+                problem = f'is not {"True or False" if kind == "bool" else "a number"}'
+            elif kind in ('int', 'float'):
+                if not isinstance(value, (int,) if kind == 'int' else (int, float)):
+                    problem = 'is not a number'
+                elif isinstance(value, int) and value < 1:
+                    problem = 'must be at least 1'
+                elif isinstance(value, float) and not 0 < value < 100:
+                    problem = 'must be above 0 and below 100'
+            elif kind == 'Colour' and (
+                len(value) != 3 or not all(0 <= v <= 1 for v in value) or min(self.std) == 0
+            ):
+                problem = 'must be three numbers on a 0..1 scale'
+            if problem:
+                raise FoundationError(f'architecture: {name}={value!r} {problem}')
 
-    def _check_number(self, name: str, kind: str) -> None:
-        value = getattr(self, name)
-        if value is None and 'None' in kind:
-            return
-        if (kind == 'bool') != isinstance(value, bool):
-            raise FoundationError(f'architecture: {name}={value!r} is not {_WORDS.get(kind, kind)}')
-        number = {'int': (int,), 'float': (int, float)}.get(kind.removesuffix(' | None'))
-        if number is None:
-            return
-        if not isinstance(value, number):
-            raise FoundationError(f'architecture: {name}={value!r} is not a number')
-        if isinstance(value, int) and value < 1:
-            raise FoundationError(f'architecture: {name}={value} must be at least 1')
-        if isinstance(value, float) and not 0 < value < 100:
-            raise FoundationError(f'architecture: {name}={value} must be above 0 and below 100')
+    def _check_combination(self) -> None:
+        split = 'of width {} cannot be split evenly over {} heads'.format
+        head, pool_heads = self.width // self.heads, self.pool_heads or self.heads
+        frame_wise = self.pooling != 'cls' or self.rope or self.frame_attention != 'own'
+        for wrong, problem in (
+            (
+                self.image_size % self.patch_size,
+                f'image_size={self.image_size} is not a multiple of patch_size={self.patch_size}',
+            ),
+            (self.width % self.heads, f'the video tower {split(self.width, self.heads)}'),
+            (
+                self.text_width % self.text_heads,
+                f'the text tower {split(self.text_width, self.text_heads)}',
+            ),
+            (
+                self.pooling == 'cls' and not self.class_token,
+                "pooling='cls' reads a class token, and class_token=False: there is none",
+            ),
+            (
+                self.kind == 'ViCLIP' and frame_wise,
+                'ViCLIP reads its class token, has no rotary positions, and attends to all frames',
+            ),
+            (
+                self.rope and head % 4,
+                f'rotary positions in two directions need heads of 4n channels, not {head}',
+            ),
+            (
+                not self.projection and self.embed_dim != self.width,
+                f'without projection embed_dim={self.embed_dim} must be width={self.width}',
+            ),
+            (self.width % pool_heads, f'the pooling {split(self.width, pool_heads)}'),
+        ):
+            if wrong:
+                raise FoundationError(f'architecture: {problem}')
 
     def differences(self, other: Architecture) -> list[str]:
         """Fields in which two architectures differ, as ``'field: mine != theirs'``; not where one
@@ -216,7 +212,6 @@ class Architecture:
         return f'Architecture({", ".join(said)})'
 
 
-_WORDS = {'bool': 'True or False', 'int': 'a number', 'float': 'a number'}
 _FIRST_FIELDS = (
     'embed_dim', 'image_size', 'patch_size', 'width', 'layers', 'heads', 'text_width',
     'text_layers', 'text_heads', 'context_length', 'vocab_size', 'num_frames', 'activation',

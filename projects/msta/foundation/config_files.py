@@ -141,26 +141,25 @@ def _siglip_facts(config: Config, path: Path) -> dict[str, Any]:
     }
 
 
+# Field of an architecture -> the key of a tower's config that says it.
+_VISION_KEYS = {
+    'width': 'hidden_size', 'layers': 'num_hidden_layers', 'heads': 'num_attention_heads',
+    'image_size': 'image_size', 'patch_size': 'patch_size', 'norm_eps': 'layer_norm_eps',
+}  # fmt: skip
+_TEXT_KEYS = {
+    'text_width': 'hidden_size', 'text_layers': 'num_hidden_layers',
+    'text_heads': 'num_attention_heads', 'context_length': 'max_position_embeddings',
+    'vocab_size': 'vocab_size', 'text_norm_eps': 'layer_norm_eps',
+}  # fmt: skip
+
+
 def _tower_facts(vision: Config, text: Config) -> dict[str, Any]:
-    return {
-        'width': vision['hidden_size'],
-        'layers': vision['num_hidden_layers'],
-        'heads': vision['num_attention_heads'],
-        'mlp_ratio': vision['intermediate_size'] / vision['hidden_size'],
-        'image_size': vision['image_size'],
-        'patch_size': vision['patch_size'],
-        'activation': _ACTIVATIONS.get(vision['hidden_act'], vision['hidden_act']),
-        'norm_eps': vision['layer_norm_eps'],
-        'text_width': text['hidden_size'],
-        'text_layers': text['num_hidden_layers'],
-        'text_heads': text['num_attention_heads'],
-        'text_mlp_ratio': text['intermediate_size'] / text['hidden_size'],
-        'context_length': text['max_position_embeddings'],
-        'vocab_size': text['vocab_size'],
-        'text_activation': _ACTIVATIONS.get(text['hidden_act'], text['hidden_act']),
-        'text_norm_eps': text['layer_norm_eps'],
-        'frame_attention': 'own',
-    }
+    facts = {field: vision[key] for field, key in _VISION_KEYS.items()}
+    facts |= {field: text[key] for field, key in _TEXT_KEYS.items()}
+    for of, tower in (('', vision), ('text_', text)):
+        facts[f'{of}mlp_ratio'] = tower['intermediate_size'] / tower['hidden_size']
+        facts[f'{of}activation'] = _ACTIVATIONS.get(tower['hidden_act'], tower['hidden_act'])
+    return {**facts, 'frame_attention': 'own'}
 
 
 def _section(config: Config, name: str, defaults: Config) -> dict[str, Any]:

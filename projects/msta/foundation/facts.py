@@ -1,8 +1,8 @@
 """What tensors do not say of a model: who says it, and what happens where nobody does.
 
-Each of these facts changes the embeddings, and none changes the shape of a tensor, so a wrong one
-would go unseen. They come from the user, from the file or a config beside it, or from a table of
-published models; where all are silent the model is not loaded.
+Each of these facts changes the embeddings and no tensor's shape, so a wrong one would go unseen.
+They come from the user, the file, a config beside it, or a table of published models; where all are
+silent the model is not loaded.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from ..spelling import did_you_mean
 from .architecture import Architecture, FoundationError
 from .config_files import BESIDE_HINT, facts_beside
 from .convert import Format, detect_format, strip_wrappers, to_viclip
-from .convert.tuned import TOKEN_EMBEDDING, check_token_embedding
+from .convert.openai import TOKEN_EMBEDDING, check_token_embedding
 from .facts import OPEN_FACTS, Source, require, settle
 from .model import VideoLanguageModel
-from .presets import PRESETS, code_fields, for_both_towers
+from .presets import code_fields, for_both_towers, preset_of
 from .shapes import sizes_of
 from .tokenizer_file import FileTokenizer
 from .weight_files import read_weights, snapshot_of
@@ -32,22 +32,21 @@ _LISTED = 12  # keys named in an error before '... and N more'
 def load_foundation(
     path: str | Path, token_embedding: str | Path | None = None, **said: Any
 ) -> VideoLanguageModel:
-    """Read a foundation model from a file or folder.
+    """Read a foundation model from a file, a folder, or a model's folder in Hugging Face's cache.
 
-    Recognised by content: a form of ``docs/foundations.md``, as a file, a folder of a file or its
-    shards, or a model's folder in Hugging Face's cache. Sizes are read off the tensors; weights
+    Recognised by content, as ``docs/foundations.md`` lists; sizes are read off the tensors, which
     become float32.
 
-    ``token_embedding``: a CLIP file to take the token embedding from, for ViFi-CLIP, whose files
-    lack it.
+    Args:
+        path: the weights.
+        token_embedding: a CLIP file to take it from, for ViFi-CLIP, whose files lack it.
+        said: facts that tensors do not show (:data:`OPEN_FACTS`), such as ``activation``, where
+            neither a config beside the file nor the table of published models says them.
 
-    ``said``: facts that tensors do not show, such as ``activation`` and ``heads`` (all of them:
-    :data:`OPEN_FACTS`), for files of which neither a config beside them nor the table of published
-    models says them.
-
-    Raises :class:`FoundationError` when the file is damaged, foreign, holds anything but tensors,
-    when keys are missing or unknown, when nobody says a fact, or two contradict each other;
-    ``FileNotFoundError`` when there is none.
+    Raises:
+        FoundationError: the file is damaged, foreign, holds anything but tensors, keys are missing
+            or unknown, nobody says a fact, or two contradict each other.
+        FileNotFoundError: there is none.
     """
     path = Path(path)
     if not path.exists():
@@ -132,16 +131,11 @@ def _facts(
     published = {fact: value for fact, value in published.items() if fact not in known.asks}
     # A model of the table is more than its family.
     settled = settle([*sources, Source(name, published, firm=False), family])
-    hint = BESIDE_HINT
-    for (kind, preset), arch in PRESETS.items():
-        if kind == known.kind and _fits(arch, sizes):
-            hint += f". arch='{preset}' in a config says all that OpenAI's own model has"
+    hint, preset = BESIDE_HINT, preset_of(known.kind, sizes)
+    if preset is not None:
+        hint += f". arch='{preset}' in a config says all that the publisher's own model has"
     require(settled, known.kind, known.name, hint)
     return {field: settled[field] for field in OPEN_FACTS}
-
-
-def _fits(arch: Architecture, sizes: Mapping[str, Any]) -> bool:
-    return all(getattr(arch, field) == value for field, value in sizes.items())
 
 
 def _metadata_facts(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -153,15 +147,12 @@ def _metadata_facts(metadata: Mapping[str, str]) -> dict[str, Any]:
         except (ValueError, AttributeError) as error:
             raise FoundationError(f'its metadata cannot be read: {error}') from error
         facts |= {name: tuple(facts[name]) for name in ('mean', 'std') if name in facts}
-    for key in ('heads', 'text_heads'):
-        if key in metadata:
-            if not metadata[key].isdecimal() or not int(metadata[key]):
-                raise FoundationError(
-                    f'its metadata says {key}={metadata[key]!r}, not a number > 0'
-                )
-            facts[key] = int(metadata[key])
-    if 'activation' in metadata:
-        facts['activation'] = metadata['activation']
+    # Those of earlier versions.
+    facts |= {'activation': metadata['activation']} if 'activation' in metadata else {}
+    for key in {'heads', 'text_heads'} & set(metadata):
+        if not metadata[key].isdecimal() or not int(metadata[key]):
+            raise FoundationError(f'its metadata says {key}={metadata[key]!r}, not a number > 0')
+        facts[key] = int(metadata[key])
     return for_both_towers(facts)
 
 
@@ -170,24 +161,21 @@ def _check_fit(
 ) -> None:
     with torch.device('meta'):  # shapes alone: a file may declare a model of any size
         expected = VideoLanguageModel(arch).state_dict()
-    problems = []
-    missing = sorted(set(expected) - set(state))
-    unknown = sorted(set(state) - set(expected))
     common = sorted(set(expected) & set(state))
-    misshapen = {key for key in common if state[key].shape != expected[key].shape}
-    shapes = [
-        f'{key} is {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}'
-        for key in sorted(misshapen)
-    ]
+    misshapen = [key for key in common if state[key].shape != expected[key].shape]
     fitting = ((key, state[key]) for key in common if key not in misshapen)
-    for title, keys in (
-        ('missing', missing),
-        ('unknown', unknown),
-        ('of another shape', shapes),
-        ('holding NaN or infinity', not_finite(fitting)),
-    ):
-        if keys:
-            problems.append(f'{len(keys)} tensor(s) {title}: {_listing(keys)}')
+    found = {
+        'missing': sorted(set(expected) - set(state)),
+        'unknown': sorted(set(state) - set(expected)),
+        'of another shape': [
+            f'{key} is {tuple(state[key].shape)}, expected {tuple(expected[key].shape)}'
+            for key in misshapen
+        ],
+        'holding NaN or infinity': not_finite(fitting),
+    }
+    problems = [
+        f'{len(keys)} tensor(s) {of}: {_listing(keys)}' for of, keys in found.items() if keys
+    ]
     if problems:
         raise FoundationError(
             f'{path}: recognised as {format_name}, but it does not fit the architecture read off '

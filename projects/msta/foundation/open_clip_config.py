@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .architecture import FoundationError
 from .convert.foreign import SUPPORTED
-from .timm_towers import tower_of_timm
+from .presets import PRESETS
 
 Config = Mapping[str, Any]
 
@@ -47,7 +48,19 @@ _TOP = {
     'embed_dim', 'vision_cfg', 'text_cfg', 'quick_gelu', 'custom_text', 'init_logit_scale',
     'init_logit_bias', 'nonscalar_logit_scale', 'cast_dtype', 'output_dict',
 }  # fmt: skip
-_POOLING = {'tok': 'cls'}
+# timm's names of the same towers: timm/models/eva.py.
+_PERCEPTION = {
+    'vit_pe_core_tiny_patch16_384': 't16', 'vit_pe_core_small_patch16_384': 's16',
+    'vit_pe_core_base_patch16_224': 'b16', 'vit_pe_core_large_patch14_336': 'l14',
+    'vit_pe_core_gigantic_patch14_448': 'g14',
+}  # fmt: skip
+# timm/models/vision_transformer.py. All but the last two have the exact GELU there.
+_SIGLIP = re.compile(r'vit_(base|large|so400m|giantopt)_patch(14|16|32)_siglip_(\d+)')
+_SIGLIP_SIZES = {
+    'base': (768, 12, 12), 'large': (1024, 24, 16), 'so400m': (1152, 27, 16),
+    'giantopt': (1536, 40, 16),
+}  # fmt: skip
+_TANH = ('vit_so400m_patch16_siglip', 'vit_giantopt_patch16_siglip')
 
 
 def open_clip_facts(config: Config, path: Path) -> dict[str, Any]:
@@ -100,7 +113,7 @@ def _plain_tower(vision: Config, quick: bool, path: Path) -> dict[str, Any]:
         'patch_size': _side(vision['patch_size']),
         'activation': _activation(quick, vision['act_kwargs'], path),
         'norm_eps': _epsilon(vision['norm_kwargs'], path),
-        'pooling': _POOLING.get(vision['pool_type'], vision['pool_type']),
+        'pooling': 'cls' if vision['pool_type'] == 'tok' else vision['pool_type'],
     }
 
 
@@ -116,6 +129,24 @@ def _trunk(vision: Config, path: Path) -> dict[str, Any] | None:
             f'is not supported. {SUPPORTED}'
         )
     return {**found, 'image_size': _side(vision['image_size'])}
+
+
+def tower_of_timm(name: str) -> dict[str, Any] | None:
+    """Return the fields of an image tower of timm; None where it is not computed here."""
+    if name in _PERCEPTION:
+        arch = PRESETS['PerceptionEncoder', _PERCEPTION[name]]
+        fields = ('width', 'layers', 'heads', 'mlp_ratio', 'image_size', 'patch_size',
+                  'activation', 'norm_eps', 'pooling')  # fmt: skip
+        return {field: getattr(arch, field) for field in fields}
+    match = _SIGLIP.fullmatch(name)
+    if match is None or int(match[3]) % int(match[2]):
+        return None
+    width, layers, heads = _SIGLIP_SIZES[match[1]]
+    return {
+        'width': width, 'layers': layers, 'heads': heads, 'image_size': int(match[3]),
+        'patch_size': int(match[2]), 'norm_eps': 1e-6, 'pooling': 'attention',
+        'activation': 'gelu_tanh' if name.startswith(_TANH) else 'gelu',
+    }  # fmt: skip
 
 
 def _section(model: Config, name: str, read: Config, fixed: Config, path: Path) -> dict[str, Any]:

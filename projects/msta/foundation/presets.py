@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -141,6 +142,14 @@ def resolve_architecture(kind: str, arch: str | dict[str, Any], **changes: Any) 
         return Architecture(kind=kind, **arch)
     except TypeError as error:
         raise FoundationError(f'incomplete architecture: {error}') from error
+
+
+def preset_of(kind: str, sizes: Mapping[str, Any]) -> str | None:
+    """The name of the preset with these fields; the first of several."""
+    for (of_kind, name), arch in PRESETS.items():
+        if of_kind == kind and all(getattr(arch, field) == v for field, v in sizes.items()):
+            return name
+    return None
 
 
 def for_both_towers(said: dict[str, Any]) -> dict[str, Any]:

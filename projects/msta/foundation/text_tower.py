@@ -20,12 +20,11 @@ from .transformer import BlockSizes, TokenLayout, Transformer, in_float32
 class TextState:
     """Texts on their way through the tower: ``x`` enters block ``block``.
 
-    The part below the first adapted block never changes, so a state computed once is used again
-    in every step. Block 0 is the embedding: there ``x`` still holds the token ids ``(N, L)`` and
-    ``eot`` ``(N,)`` where each text ends. From block 1 on the texts are packed: ``x``
-    ``(1, S, W)``, with ``eot`` the place of each end-of-text token in that row. In a graph that is
-    exported, and in a tower whose tokens see all others, they are not (``packing`` None): ``x``
-    ``(N, L, W)``.
+    The part below the first adapted block never changes, so its state is used again in every step.
+    Block 0 is the embedding: ``x`` holds the token ids ``(N, L)``, ``eot`` ``(N,)`` where each text
+    ends. From block 1 on the texts are packed: ``x`` ``(1, S, W)``, ``eot`` the place of each end
+    in that row. In an exported graph, and where tokens see all others, they are not (``packing``
+    None): ``x`` ``(N, L, W)``.
     """
 
     x: Tensor
@@ -85,7 +84,13 @@ class TextTower(nn.Module):
             length = int(eot.max()) + 1 if len(tokens) else 1
         x = self.token_embedding(tokens[:, :length])
         if context is not None:
-            self._check_room(length, len(context))
+            if length + len(context) > self.arch.context_length:
+                room = self.arch.context_length
+                raise FoundationError(
+                    f'a text of {length} tokens and {len(context)} context vectors do not fit the '
+                    f'context of {room} of this model: take at most {max(room - length, 0)} '
+                    'context vectors, or shorter texts'
+                )
             x = torch.cat([x[:, :1], context.expand(len(x), -1, -1), x[:, 1:]], dim=1)
             eot = eot + len(context)
         x = x + self.positional_embedding[: x.shape[1]]
@@ -98,11 +103,8 @@ class TextTower(nn.Module):
         """All positions of all texts: each of them matters."""
         length = self.arch.context_length
         if context is not None or tokens.shape[1] != length:
-            problem = (
-                f'texts of {tokens.shape[1]} tokens instead of {length}'
-                if context is None
-                else 'vectors in the place of words'
-            )
+            cut = f'texts of {tokens.shape[1]} tokens instead of {length}'
+            problem = cut if context is None else 'vectors in the place of words'
             raise FoundationError(
                 f'{problem} do not fit this text tower: padding takes part in its attention, so '
                 f'every text fills the context of {length}. Use model.tokenize(texts)'
@@ -120,15 +122,6 @@ class TextTower(nn.Module):
                 f'token id {int(tokens.max())} is outside the vocabulary of {self.arch.vocab_size}'
             )
 
-    def _check_room(self, tokens: int, vectors: int) -> None:
-        room = self.arch.context_length
-        if tokens + vectors > room:
-            raise FoundationError(
-                f'a text of {tokens} tokens and {vectors} context vectors do not fit the context '
-                f'of {room} of this model: take at most {max(room - tokens, 0)} context vectors, '
-                'or shorter texts'
-            )
-
     def advance(self, state: TextState, block: int) -> TextState:
         """Run the frozen part below ``block``, without adapters."""
         if block == 0:
@@ -138,10 +131,7 @@ class TextTower(nn.Module):
         return replace(state, x=x, block=block)
 
     def finish(
-        self,
-        state: TextState,
-        adapters: Adapters | None = None,
-        context: Tensor | None = None,
+        self, state: TextState, adapters: Adapters | None = None, context: Tensor | None = None
     ) -> Tensor:
         """From a state to text embeddings ``(N, D)``, not normalised; ``context`` as in
         :meth:`embed`, for a state at block 0.

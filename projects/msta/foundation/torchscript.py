@@ -17,17 +17,11 @@ import torch
 from torch import Tensor
 
 _DTYPES = {
-    'DoubleStorage': torch.float64,
-    'FloatStorage': torch.float32,
-    'HalfStorage': torch.float16,
-    'BFloat16Storage': torch.bfloat16,
-    'LongStorage': torch.int64,
-    'IntStorage': torch.int32,
-    'ShortStorage': torch.int16,
-    'CharStorage': torch.int8,
-    'ByteStorage': torch.uint8,
+    'DoubleStorage': torch.float64, 'FloatStorage': torch.float32, 'HalfStorage': torch.float16,
+    'BFloat16Storage': torch.bfloat16, 'LongStorage': torch.int64, 'IntStorage': torch.int32,
+    'ShortStorage': torch.int16, 'CharStorage': torch.int8, 'ByteStorage': torch.uint8,
     'BoolStorage': torch.bool,
-}
+}  # fmt: skip
 
 
 class _ScriptObject:
@@ -58,7 +52,7 @@ class _TensorUnpickler(pickle.Unpickler):
         if module == 'torch' and name in _DTYPES:
             return name
         if module == 'torch.jit._pickle':  # typed lists, and type tags on containers
-            return _restore_type_tag if name == 'restore_type_tag' else _identity
+            return lambda value, *_: value
         raise pickle.UnpicklingError(f'the archive asks for {module}.{name}, which is not a tensor')
 
     def persistent_load(self, pid: Any) -> Tensor:
@@ -73,14 +67,6 @@ class _TensorUnpickler(pickle.Unpickler):
                 )
             self._storages[key] = tensor
         return self._storages[key]
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-def _restore_type_tag(value: Any, _tag: str) -> Any:
-    return value
 
 
 def _collect(node: Any, prefix: str, out: dict[str, Tensor]) -> None:

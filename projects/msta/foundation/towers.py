@@ -68,12 +68,9 @@ class VideoTower(nn.Module):
             )
         kind = 'joint' if self.joint else 'frames'
         grid = (height // patch, width // patch)
+        neighbours = self.arch.frame_attention == 'neighbours'
         return TokenLayout(
-            kind,
-            frames,
-            *grid,
-            class_token=self.arch.class_token,
-            neighbours=self.arch.frame_attention == 'neighbours',
+            kind, frames, *grid, class_token=self.arch.class_token, neighbours=neighbours
         )
 
     def spatial_positions(self, height: int, width: int) -> Tensor:

@@ -144,11 +144,9 @@ class Attention(nn.Module):
         if rows is not None:
             q = take_rows(q.flatten(2), rows).unflatten(2, (self.heads, -1))
             if causal:  # the one query stands at `rows`: it sees what stands at or before it
-                positions = torch.arange(length, device=qkv.device)
-                mask = (positions <= torch.as_tensor(rows, device=qkv.device).view(-1, 1))[
-                    :, None, None
-                ]
-                causal = False
+                places = torch.arange(length, device=qkv.device)
+                seen = places <= torch.as_tensor(rows, device=qkv.device).view(-1, 1)
+                mask, causal = seen[:, None, None], False
         attended = F.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, is_causal=causal
         )  # (N, heads, L or 1, W / heads)
@@ -231,9 +229,7 @@ class Transformer(nn.Module):
     def __init__(self, layers: int, sizes: BlockSizes) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(layers))
-        self.recompute = (
-            False  # activation checkpointing: trade time for memory where gradients flow
-        )
+        self.recompute = False  # activation checkpointing: less memory, more time, with gradients
         self._rotary_channels = sizes.width // sizes.heads if sizes.rope else 0
         self._init_weights(sizes.width, layers)
 

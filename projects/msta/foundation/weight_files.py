@@ -20,18 +20,10 @@ from .architecture import FoundationError
 from .torchscript import is_torchscript, read_torchscript
 
 _WEIGHT_FILES = (
-    'model.safetensors',
-    'open_clip_model.safetensors',
-    'pytorch_model.bin',
+    'model.safetensors', 'open_clip_model.safetensors', 'pytorch_model.bin',
     'open_clip_pytorch_model.bin',
-)
+)  # fmt: skip
 _SHARD = re.compile(r'-\d{5}-of-(\d{5})\.(safetensors|bin)$')
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safe_open(path, framework='pt') as file:
-        metadata = dict(file.metadata() or {})
-        return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
 
 
 def _tensors_of(loaded: Any, path: Path) -> dict[str, Tensor]:
@@ -52,13 +44,13 @@ def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with path.open('rb') as file:
         head = file.read(9)
     try:
-        if head.startswith(b'PK'):
-            if is_torchscript(check_size(path)):
-                return _tensors_of(read_torchscript(path), path), {}
-            return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
+        if head.startswith(b'PK') and is_torchscript(check_size(path)):
+            return _tensors_of(read_torchscript(path), path), {}
         if len(head) == 9 and head[8:9] == b'{' and struct.unpack('<Q', head[:8])[0] < size:
-            return _read_safetensors(path)
-        if head.startswith(b'\x80'):
+            with safe_open(path, framework='pt') as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                return tensors, dict(file.metadata() or {})
+        if head.startswith((b'PK', b'\x80')):
             return _tensors_of(torch.load(path, 'cpu', weights_only=True), path), {}
     except FoundationError:
         raise

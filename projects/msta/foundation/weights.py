@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from .facts import OPEN_FACTS
-from .presets import PRESETS
+from .presets import PRESETS, preset_of
 
 FOUNDATION_DIR = Path(__file__).resolve().parents[3] / 'data' / 'foundation'
 TINY_SHAPES = Path(__file__).resolve().parents[1] / 'data' / 'viclip_tiny_shapes.safetensors'
@@ -133,7 +133,7 @@ def known_facts(
     """What is known of a published model: its name and facts.
 
     Args:
-        kind: ViCLIP or CLIP, which have the same sizes.
+        kind: its family.
         sizes: what its tensors show.
         said: what else is said of it: views are known where the activation is.
         state: its tensors, by our names.
@@ -141,10 +141,10 @@ def known_facts(
     ours = _OURS.get(mark_of(state))
     if ours is not None:
         return 'the table of published models', dict(ours)
-    if kind in ('PerceptionEncoder', 'SigLIP'):
+    if kind != 'CLIP':
         return _preset_facts(kind, sizes)
     known = KNOWN_CLIPS.get(tuple(sizes[name] for name in _SIZES))
-    if known is None or (kind, sizes['vocab_size']) != ('CLIP', _OPENAI.vocab_size):
+    if known is None or sizes['vocab_size'] != _OPENAI.vocab_size:
         return 'the table of published models', {}
     facts = {name: getattr(_OPENAI, name) for name in _SAME_IN_ALL}
     facts |= {'heads': known.heads, 'text_heads': known.text_heads}
@@ -155,11 +155,11 @@ def known_facts(
 
 def _preset_facts(kind: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Facts of a family of which no two published models with the same sizes differ."""
-    for (of_kind, name), arch in PRESETS.items():
-        if of_kind == kind and all(getattr(arch, field) == v for field, v in sizes.items()):
-            facts = {fact: getattr(arch, fact) for fact in OPEN_FACTS}
-            return f'the table of published models ({kind} {name})', facts
-    return 'the table of published models', {}
+    name = preset_of(kind, sizes)
+    if name is None:
+        return 'the table of published models', {}
+    facts = {fact: getattr(PRESETS[kind, name], fact) for fact in OPEN_FACTS}
+    return f'the table of published models ({kind} {name})', facts
 
 
 def mark_of(state: Mapping[str, Tensor]) -> str:

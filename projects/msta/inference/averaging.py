@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..foundation import VideoLanguageModel, load_foundation, said_by_config
-from ..models.checkpoints import (
-    EXTRA_STATE,
-    RECIPE,
-    Checkpoint,
-    CheckpointError,
-    read_checkpoint,
-)
+from ..models.checkpoints import EXTRA_STATE, RECIPE, Checkpoint, CheckpointError, read_checkpoint
 from ..models.recipe import Recipe
 from .cards import save_state
 
@@ -24,79 +18,90 @@ from .cards import save_state
 _LAST_LAYERS = ('.up.weight', '.up.bias', '.temporal.conv.bias')
 
 
-@dataclass(frozen=True)
-class TensorDifference:
-    """``relative`` is the norm of the difference over the norm of the first; None: no partner."""
+def describe_differences(first: Checkpoint, second: Checkpoint) -> list[str]:
+    """What differs between two files, a line each; tensors by the norm of their difference."""
+    said = {**vars(first.facts), **vars(first.recipe)}
+    other = {**vars(second.facts), **vars(second.recipe)}
+    lines = [f'{k}: {said[k]} != {other[k]}' for k in said if said[k] != other[k]]
+    gaps = {}
+    for name, one in first.trained.items():
+        two = second.trained.get(name)
+        if two is not None and one.shape == two.shape and not torch.equal(one, two):
+            gap = (one.double() - two.double()).norm() / one.double().norm().clamp_min(1e-12)
+            gaps[name] = gap.item()
+    lines += _unlike(first, second)
+    return lines + [f'{name}: {gaps[name]:.2%}' for name in sorted(gaps, key=lambda n: -gaps[n])]
 
-    name: str
-    relative: float | None
-    note: str = ''
 
-
-def differences(first: Checkpoint, second: Checkpoint) -> list[TensorDifference]:
-    """What differs between the trained tensors of two files, the largest first."""
-    found = []
+def _unlike(first: Checkpoint, second: Checkpoint) -> Iterator[str]:
+    """Tensors that have no partner, or one of another shape."""
     one, two = first.trained, second.trained
     for name in sorted(one.keys() | two.keys()):
         if name not in one or name not in two:
-            where = first.path if name in one else second.path
-            found.append(TensorDifference(name, None, f'only in {where}'))
+            yield f'{name}: only in {first.path if name in one else second.path}'
         elif one[name].shape != two[name].shape:
-            shapes = f'{tuple(one[name].shape)} and {tuple(two[name].shape)}'
-            found.append(TensorDifference(name, None, shapes))
-        elif not torch.equal(one[name], two[name]):
-            base = one[name].double().norm().clamp_min(1e-12)
-            gap = (one[name].double() - two[name].double()).norm()
-            found.append(TensorDifference(name, (gap / base).item()))
-    return sorted(found, key=lambda d: -(d.relative if d.relative is not None else float('inf')))
+            yield f'{name}: {tuple(one[name].shape)} and {tuple(two[name].shape)}'
 
 
-def average_adapters(
-    checkpoints: Sequence[Checkpoint],
+def average_files(
+    paths: Sequence[str | Path],
+    out: str | Path,
     weights: Sequence[float] | None = None,
     zero_shot: float = 0.0,
-    foundation: VideoLanguageModel | None = None,
-) -> dict[str, Tensor]:
-    """Return the weighted mean of several files' adapters, as a state dict.
-
-    It carries their labels and prompts where all have the same.
+    foundation: str | Path | None = None,
+) -> bool:
+    """Write the weighted mean of several files' adapters.
 
     Args:
-        checkpoints: files of one foundation and one adapter, with tensors of the same shapes.
+        paths: files of one foundation and one adapter, with tensors of the same shapes.
+        out: the file to write.
         weights: one per file, not negative; they are divided by their sum. Equal by default.
         zero_shot: the share of the foundation without adapters, 0..1, as in WiSE-FT (Wortsman et
             al., CVPR 2022): what the adapters add to a block is multiplied by one minus it. For
             MSTA adapters with their depthwise convolution, or none.
-        foundation: what they stand on; files of earlier versions, whose fingerprint has another
-            form, are told from those of another foundation by it.
+        foundation: weights that all stand on; files of earlier versions, whose fingerprint has
+            another form, are told from those of another foundation by it.
+
+    Returns:
+        Whether the files have the same labels and prompts, which the mean then carries.
 
     Raises:
-        CheckpointError: the files do not belong together, naming what differs.
+        CheckpointError: the files do not belong together, naming what differs, or ``out`` is one of
+            them.
     """
-    shares = [1.0] * len(checkpoints) if weights is None else [float(w) for w in weights]
-    if not checkpoints or len(shares) != len(checkpoints):
-        raise CheckpointError(f'{len(checkpoints)} files cannot have {len(shares)} weights')
+    out = Path(out)
+    if any(out.exists() and out.samefile(path) for path in paths if Path(path).exists()):
+        raise CheckpointError(f'{out}: is one of the files to average')
+    shares = [1.0] * len(paths) if weights is None else [float(w) for w in weights]
+    if not paths or len(shares) != len(paths):
+        raise CheckpointError(f'{len(paths)} files cannot have {len(shares)} weights')
     if not (min(shares) >= 0 and 0 < sum(shares) < float('inf')):
         raise CheckpointError(f'weights {shares} must be numbers, not negative, nor all zero')
     if not 0 <= zero_shot <= 1:
         raise CheckpointError(f'the zero-shot share {zero_shot} must lie in [0, 1]')
-    first = checkpoints[0]
-    for other in checkpoints[1:]:
-        _check_together(first, other, foundation)
+    first, *others = read = [read_checkpoint(path) for path in paths]
+    model = None
+    if foundation is not None:
+        model = load_foundation(foundation, **said_by_config(first.facts.foundation))
+    for other in others:
+        _check_together(first, other, model)
     total = sum(shares)
     merged: dict[str, Tensor] = {}
     for name, tensor in first.trained.items():
-        parts = [c.trained[name].double() * (w / total) for c, w in zip(checkpoints, shares)]  # noqa: B905 - equal lengths, checked above
+        parts = [c.trained[name].double() * (w / total) for c, w in zip(read, shares, strict=True)]
         merged[name] = torch.stack(parts).sum(0).to(tensor.dtype)
     if zero_shot:
         _shrink(merged, first, 1 - zero_shot)
     merged[EXTRA_STATE] = first.state_dict[EXTRA_STATE]
-    if all(RECIPE in c.state_dict for c in checkpoints):
-        merged[RECIPE] = _average([c.recipe for c in checkpoints], shares).pack()
-    return merged
+    recipes = [checkpoint.recipe for checkpoint in read]
+    if all(RECIPE in checkpoint.state_dict for checkpoint in read):
+        merged[RECIPE] = _average_recipes(recipes, shares).pack()
+    save_state(merged, out)
+    said = [(recipe.labels, recipe.templates) for recipe in recipes]
+    return said == said[:1] * len(said)
 
 
-def _average(recipes: Sequence[Recipe], shares: Sequence[float]) -> Recipe:
+def _average_recipes(recipes: Sequence[Recipe], shares: Sequence[float]) -> Recipe:
     """Keep what all say alike; average the bias and threshold of several labels per video."""
     if len({recipe.multi_class for recipe in recipes}) > 1:
         raise CheckpointError(
@@ -111,31 +116,6 @@ def _average(recipes: Sequence[Recipe], shares: Sequence[float]) -> Recipe:
         if None not in said[name]
     }
     return Recipe(**same | means)
-
-
-def average_files(
-    paths: Sequence[str | Path],
-    out: str | Path,
-    weights: Sequence[float] | None = None,
-    zero_shot: float = 0.0,
-    foundation: str | Path | None = None,
-) -> bool:
-    """Write the mean of files; tell whether they agree on labels and prompts.
-
-    Raises:
-        CheckpointError: as :func:`average_adapters`, or ``out`` is one of the files.
-    """
-    out = Path(out)
-    if any(out.exists() and out.samefile(path) for path in paths if Path(path).exists()):
-        raise CheckpointError(f'{out}: is one of the files to average')
-    read = [read_checkpoint(path) for path in paths]
-    model = None
-    if foundation is not None:
-        model = load_foundation(foundation, **said_by_config(read[0].facts.foundation))
-    state = average_adapters(read, weights, zero_shot, model)
-    save_state(state, out)
-    recipes = [(c.recipe.labels, c.recipe.templates) for c in read]
-    return recipes == recipes[:1] * len(recipes)
 
 
 def _check_together(
@@ -153,9 +133,8 @@ def _check_together(
             f'{other.path} holds adapters {other.facts.adapter}, {first.path} holds '
             f'{first.facts.adapter}; only equal ones can be averaged'
         )
-    odd = [d for d in differences(first, other) if d.relative is None]
-    if odd:
-        raise CheckpointError(f'{first.path} and {other.path}: {odd[0].name}: {odd[0].note}')
+    for odd in _unlike(first, other):
+        raise CheckpointError(f'{first.path} and {other.path}: {odd}')
 
 
 def _shrink(state: dict[str, Tensor], origin: Checkpoint, factor: float) -> None:

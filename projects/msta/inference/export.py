@@ -8,8 +8,6 @@ input, so that labels stay free; and the text tower, which makes that matrix. Be
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
 import tempfile
 import warnings
@@ -21,9 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..files import write_json
 from .export_graphs import OPSET, ExportError, Parity, make_graphs, require_onnx
 from .inferencer import MSTAInferencer
-from .results import write_text, write_whole
 
 _OPENCV = {
     'nearest': 'INTER_NEAREST',
@@ -55,11 +53,17 @@ def export_model(
         text_length: tokens per text, by default the whole context.
 
     Raises:
-        ExportError: packages are missing, or a graph differs by more than 1e-4.
+        ExportError: packages are missing, a graph differs by more than 1e-4, or the model gives a
+            video several labels.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f'{out}: exists already; name a new or empty folder')
+    if inferencer.model.cls_head.multi_class:
+        raise ExportError(
+            'a model for several labels per video cannot be exported: the written graphs are '
+            'compared by a softmax'
+        )
     if onnx:
         require_onnx()
     arch = inferencer.model.backbone.foundation.arch
@@ -68,19 +72,20 @@ def export_model(
             raise ExportError(f'{name}={given} must be at least 1')
     frames, size = frames or arch.num_frames, size or arch.image_size
     text_length = text_length or arch.context_length
-    facts = _facts(inferencer, frames, size, text_length)  # before what takes a minute
-    graphs = make_graphs(inferencer.model, frames, size, text_length)
+    facts = _facts(inferencer, frames, size, text_length)
+    found = []
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.'))
     try:
-        found = []
-        for graph in graphs:
+        for graph in make_graphs(inferencer.model, frames, size, text_length):
             program = graph.trace()
             if torch_export:
                 found.append(graph.write_program(program, work))
             if onnx:
                 found.append(graph.write_onnx(program, work))
-        _write_facts(inferencer, facts, work)
+        write_json(work / 'meta.json', facts, indent=2)
+        classes = F.normalize(inferencer.classes, dim=-1)
+        np.save(work / 'classes.npy', classes.float().cpu().numpy())
         if out.exists():
             out.rmdir()
         work.chmod(0o755)
@@ -90,26 +95,10 @@ def export_model(
     return found
 
 
-def _facts(inferencer: MSTAInferencer, frames: int, size: int, text_length: int) -> dict[str, Any]:
-    head = inferencer.model.cls_head
-    if head.multi_class:
-        raise ExportError(
-            'a model for several labels per video cannot be exported: the written graphs are '
-            'compared by a softmax'
-        )
-    scale = head.logit_scale or inferencer.model.backbone.foundation.logit_scale
-    facts = {
-        'num_frames': frames,
-        'image_size': size,
-        'resize': resize_rule(inferencer.pipeline, size),
-        'context_length': text_length,
-        'logit_scale': float(scale),
-        'templates': inferencer.templates,
-        'labels': inferencer.labels,
-        'fingerprint': inferencer.model.backbone.fingerprint,
-        'opset': OPSET,
-        'torch': torch.__version__.split('+')[0],
-    }
+def _facts(
+    inferencer: MSTAInferencer, frames: int, size: int, text_length: int
+) -> dict[str, object]:
+    backbone = inferencer.model.backbone
     views = num_views(inferencer.pipeline)
     if views > 1:
         warnings.warn(
@@ -117,15 +106,20 @@ def _facts(inferencer: MSTAInferencer, frames: int, size: int, text_length: int)
             'run them on each and average the probabilities for the same answer',
             stacklevel=3,
         )
-    return facts
-
-
-def _write_facts(inferencer: MSTAInferencer, facts: dict[str, Any], folder: Path) -> None:
-    write_text(folder / 'meta.json', json.dumps(facts, indent=2, ensure_ascii=False) + '\n')
-    classes = F.normalize(inferencer.classes, dim=-1).float().cpu().numpy()
-    buffer = io.BytesIO()
-    np.save(buffer, classes)
-    write_whole(folder / 'classes.npy', lambda path: path.write_bytes(buffer.getvalue()))
+    return {
+        'num_frames': frames,
+        'image_size': size,
+        'resize': resize_rule(inferencer.pipeline, size),
+        'context_length': text_length,
+        'logit_scale': float(
+            inferencer.model.cls_head.logit_scale or backbone.foundation.logit_scale
+        ),
+        'templates': inferencer.templates,
+        'labels': inferencer.labels,
+        'fingerprint': backbone.fingerprint,
+        'opset': OPSET,
+        'torch': torch.__version__.split('+')[0],
+    }
 
 
 def resize_rule(pipeline: Sequence[Mapping[str, Any]], size: int) -> dict[str, Any]:
@@ -139,27 +133,27 @@ def resize_rule(pipeline: Sequence[Mapping[str, Any]], size: int) -> dict[str, A
     Raises:
         ExportError: the pipeline resizes in a way that cannot be said so.
     """
-    steps = [dict(step) for step in pipeline if step['type'] == 'Resize']
+    steps = [step for step in pipeline if step['type'] == 'Resize']
     if len(steps) != 1 or not isinstance(steps[0].get('scale'), (tuple, list)):
         raise ExportError(
             f'the test pipeline has {len(steps)} Resize steps; the exported facts can say one, '
             'with two sides as its scale'
         )
     (step,) = steps
-    long, short = max(step['scale']), min(step['scale'])
-    crops = [s['crop_size'] for s in pipeline if 'crop_size' in s]
-    keep_ratio = bool(step.get('keep_ratio', True))
-    own = crops[0] if crops else short
-    factor = size / (own if isinstance(own, int) else own[0])
     width, height = step['scale']
-    sides = {'width': width, 'height': height}
-    if keep_ratio:
+    long, short = max(width, height), min(width, height)
+    keep_ratio = bool(step.get('keep_ratio', True))
+    if not keep_ratio:
+        sides = {'width': width, 'height': height}
+    elif short > 0:
+        sides = {'short_side': short, 'long_side': long}
+    else:
         sides = {'short_side': long, 'long_side': None}
-        if short > 0:
-            sides = {'short_side': short, 'long_side': long}
+    own = next((step['crop_size'] for step in pipeline if 'crop_size' in step), short)
+    factor = size / (own if isinstance(own, int) else own[0])
     scaled = {key: side and round(side * factor) for key, side in sides.items()}
-    chosen = step.get('interpolation', 'bilinear')
-    return {'keep_ratio': keep_ratio, **scaled, 'interpolation': _OPENCV[chosen]}
+    interpolation = _OPENCV[step.get('interpolation', 'bilinear')]
+    return {'keep_ratio': keep_ratio, **scaled, 'interpolation': interpolation}
 
 
 def num_views(pipeline: Sequence[Mapping[str, Any]]) -> int:

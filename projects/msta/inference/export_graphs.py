@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from ..models import MSTARecognizer
 TOLERANCE = 1e-4
 OPSET = 18
 INSTALL = 'pip install -r requirements/export.txt'
+_ONE_FILE = 1_900_000_000  # bytes: an ONNX file holds 2 GB
 
 
 class ExportError(RuntimeError):
@@ -61,8 +62,7 @@ class TextGraph(nn.Module):
         return F.normalize(self.backbone.adapter.encode_text(foundation, state), dim=-1)
 
 
-@dataclass(frozen=True)
-class Parity:
+class Parity(NamedTuple):
     """The largest difference of an exported graph's outputs on some inputs."""
 
     graph: str
@@ -81,22 +81,23 @@ def require_onnx() -> None:
 
 @dataclass
 class Graph:
-    """A module to export, with inputs whose first dimensions stay free."""
+    """A module to export, with inputs to compare it on; the first ones are traced.
+
+    ``free`` names their first dimensions, which may have any size.
+    """
 
     name: str
     module: nn.Module
-    inputs: dict[str, Tensor]
-    others: list[dict[str, Tensor]]
+    inputs: list[dict[str, Tensor]]
     free: dict[str, str]
     outputs: list[str]
 
     @torch.no_grad()
     def trace(self) -> torch.export.ExportedProgram:
-        """The graph, with a free size for each dimension in ``free``."""
         sizes = {name: {0: torch.export.Dim(free)} for name, free in self.free.items()}
         try:
             return torch.export.export(
-                self.module, (), dict(self.inputs), dynamic_shapes=sizes, strict=True
+                self.module, (), dict(self.inputs[0]), dynamic_shapes=sizes, strict=True
             )
         except Exception as error:
             # Whatever the tracer meets in a method, its user can only choose another one.
@@ -117,15 +118,16 @@ class Graph:
         converted = torch.onnx.export(
             program,
             (),
-            kwargs=dict(self.inputs),
+            kwargs=dict(self.inputs[0]),
             dynamo=True,
             opset_version=OPSET,
-            input_names=list(self.inputs),
+            input_names=list(self.inputs[0]),
             output_names=self.outputs,
             verbose=False,
         )
         assert converted is not None
-        converted.save(str(path), external_data=_is_large(self.module))
+        num_bytes = sum(p.numel() * p.element_size() for p in self.module.parameters())
+        converted.save(str(path), external_data=num_bytes > _ONE_FILE)
         session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
 
         def run(given: dict[str, Tensor]) -> tuple[Tensor, ...]:
@@ -135,9 +137,9 @@ class Graph:
         return self._compare(path.name, run)
 
     @torch.no_grad()
-    def _compare(self, name: str, run: Any) -> Parity:
+    def _compare(self, name: str, run: Callable[[dict[str, Tensor]], Sequence[Tensor]]) -> Parity:
         largest = 0.0
-        for given in (self.inputs, *self.others):
+        for given in self.inputs:
             for ours, theirs in zip(_as_tuple(self.module(**given)), run(given), strict=True):
                 largest = max(largest, (ours - theirs).abs().max().item())
         if not largest <= TOLERANCE:
@@ -145,7 +147,11 @@ class Graph:
                 f'{name}: differs from the model by up to {largest:.2g} (allowed: {TOLERANCE:g}); '
                 'nothing was written'
             )
-        return Parity(name, 1 + len(self.others), largest)
+        return Parity(name, len(self.inputs), largest)
+
+
+def _as_tuple(outputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
 
 def make_graphs(model: MSTARecognizer, frames: int, size: int, text_length: int) -> list[Graph]:
@@ -173,33 +179,10 @@ def make_graphs(model: MSTARecognizer, frames: int, size: int, text_length: int)
         return {'tokens': model.backbone.foundation.tokenize(texts)}
 
     long = 'someone slowly opens a very old and heavy wooden door and walks away from it again'
-    words = text('a video of swimming.', 'a', long)
-    clips = [video(batch, classes) for batch, classes in ((1, 2), (3, 7))]
-    outputs = ['cosines', 'embeddings']
+    texts = [text('a video of running.', long), text('a video of swimming.', 'a', long), text('a')]
+    clips = [video(2, 5), video(1, 2), video(3, 7)]
+    free = {'frames': 'batch', 'classes': 'num_classes'}
     return [
-        Graph(
-            'video',
-            VideoGraph(model),
-            video(2, 5),
-            clips,
-            {'frames': 'batch', 'classes': 'num_classes'},
-            outputs,
-        ),
-        Graph(
-            'text',
-            TextGraph(model),
-            text('a video of running.', long),
-            [words, text('a')],
-            {'tokens': 'num_texts'},
-            outputs[1:],
-        ),
+        Graph('video', VideoGraph(model), clips, free, ['cosines', 'embeddings']),
+        Graph('text', TextGraph(model), texts, {'tokens': 'num_texts'}, ['embeddings']),
     ]
-
-
-def _as_tuple(outputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-
-
-def _is_large(module: nn.Module) -> bool:
-    """Whether the weights pass the 2 GB that one ONNX file can hold."""
-    return sum(p.numel() * p.element_size() for p in module.parameters()) > 1_900_000_000

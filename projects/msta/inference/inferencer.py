@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from .. import register  # noqa: F401
 from ..tokenizer import PromptWarning
-from .loading import Loaded, VideoLoader, by_shape
-from .recognizers import choose_device, open_model
+from .loading import VideoLoader, by_shape
+from .recognizers import choose_device, digest_of, open_model
 from .rejection import Rejection, read_rejection
 from .results import VideoResult
 from .sources import iter_sources
@@ -44,7 +45,7 @@ class MSTAInferencer:
         max_clips: views that go through the video tower at a time, which bounds its memory.
         workers: threads, each with a process that decodes.
         need_labels: False where :meth:`set_labels` will be called before the first video.
-        config_or_preset: the name of ``config`` before version 1.1.
+        config_or_preset: the name of ``config`` before version 0.2.
     """
 
     def __init__(
@@ -86,13 +87,11 @@ class MSTAInferencer:
             need_labels=need_labels,
         )
         self.model = model.to(self.device)
+        self.model.cls_head.set_threshold(threshold)
         self.loader = VideoLoader(self.pipeline, workers)
         self.batch_size, self.max_clips = batch_size, max_clips
         self.set_rejection(none_of_these)
         self._warn_of_one_label()
-        self.model.cls_head.set_threshold(threshold)
-
-    # ------------------------------------------------------------------ classes
 
     def set_labels(
         self,
@@ -107,6 +106,7 @@ class MSTAInferencer:
         """
         self.model.set_labels(labels, templates, descriptions, description_weight)
         self._warn_of_one_label()
+        self._check_rule()
 
     def _warn_of_one_label(self) -> None:
         one = self.model.labels and len(self.model.labels) == 1
@@ -137,14 +137,17 @@ class MSTAInferencer:
     def set_rejection(self, rule: Rejection | str | Path | None) -> None:
         """Answer 'none of these' by this rule from now on; None always answers a label."""
         self.rejection = read_rejection(rule) if isinstance(rule, (str, Path)) else rule
+        self._check_rule()
+
+    def _check_rule(self) -> None:
+        if self.rejection is not None:
+            self.rejection.warn_of_misfit(self.labels, digest_of(self.model))
 
     def rejects(self, cosines: np.ndarray) -> np.ndarray:
         """Cosines ``(N, K)`` -> whether the answer is 'none of these', ``(N,)``."""
         if self.rejection is None:
             return np.zeros(len(cosines), dtype=bool)
         return self.rejection.rejects(cosines)
-
-    # ------------------------------------------------------------------ recognition
 
     def __call__(self, videos: Any, topk: int = 5) -> list[VideoResult]:
         """One result per video, in order: :meth:`iterate` to the end."""
@@ -158,30 +161,32 @@ class MSTAInferencer:
         """
         if topk < 1:
             raise ValueError(f'topk={topk} must be at least 1')
+        for results, groups in self._batches(videos):
+            for indices, inputs in groups:
+                started = time.perf_counter()
+                answers = zip(*self.score(inputs), strict=True)
+                seconds = (time.perf_counter() - started) / len(indices)
+                for index, answer in zip(indices, answers, strict=True):
+                    results[index].timings['model'] = seconds
+                    self._fill(results[index], *answer, topk)
+            yield from results
+
+    def _batches(
+        self, videos: Any
+    ) -> Iterator[tuple[list[VideoResult], list[tuple[list[int], Tensor]]]]:
+        """Batches of results to fill, and the inputs of those that were read, by shape."""
         loaded = self.loader.load_all(iter_sources(videos), self.batch_size)
         for batch in batched(loaded, self.batch_size):
-            yield from self._recognise(batch, topk)
-
-    def _recognise(self, batch: Sequence[Loaded], topk: int) -> list[VideoResult]:
-        results = [
-            VideoResult(item.source.name, timings={'decode': item.seconds}, error=item.error)
-            for item in batch
-        ]
-        for indices in by_shape([item.inputs for item in batch]):
-            started = time.perf_counter()
-            views = [batch[i].inputs for i in indices]
-            cosines, logits, scores = self.score(torch.stack([v for v in views if v is not None]))
-            seconds = (time.perf_counter() - started) / len(indices)
-            for row, index in enumerate(indices):
-                results[index].timings['model'] = seconds
-                self.fill(results[index], cosines[row], logits[row], scores[row], topk)
-        return results
+            results = [
+                VideoResult(item.source.name, timings={'decode': item.seconds}, error=item.error)
+                for item in batch
+            ]
+            yield results, by_shape([item.inputs for item in batch])
 
     @torch.inference_mode()
     def score(self, inputs: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Views ``(B, V, C, T, H, W)``, uint8 -> cosines, logits and scores, each ``(B, K)``."""
-        video = self.embed(inputs)  # (B * V, D)
-        return self.compare(video, len(inputs))
+        return self.compare(self.embed(inputs), len(inputs))
 
     @torch.inference_mode()
     def compare(self, video: Tensor, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -195,7 +200,7 @@ class MSTAInferencer:
         means = [x.unflatten(0, (batch, -1)).mean(1).cpu().numpy() for x in (cosines, logits)]
         return means[0], means[1], scores.cpu().numpy()
 
-    def fill(
+    def _fill(
         self,
         result: VideoResult,
         cosines: np.ndarray,
@@ -208,8 +213,7 @@ class MSTAInferencer:
         Of a model for several labels, all that reach the threshold are among them.
         """
         result.shown = self.shown(scores)
-        topk = max(topk, len(result.shown or ()))
-        order = np.argsort(-scores, kind='stable')[:topk]
+        order = np.argsort(-scores, kind='stable')[: max(topk, len(result.shown or ()))]
         result.labels = [self.labels[i] for i in order]
         result.probabilities = scores[order].tolist()
         result.cosines = cosines[order].tolist()
@@ -223,19 +227,11 @@ class MSTAInferencer:
         return None if indices is None else [self.labels[k] for k in indices]
 
     def cosines(self, videos: Any) -> tuple[np.ndarray, list[str]]:
-        """Cosines with every label, in their order, of the readable videos ``(N, K)``; and what is
-        wrong with the others.
-        """
-        rows, errors = [], []
-        for result in self.iterate(videos, topk=len(self.labels)):
-            if result.error is not None:
-                errors.append(result.error)
-                continue
-            of_label = dict(zip(result.labels, result.cosines, strict=True))
-            rows.append([of_label[label] for label in self.labels])
-        return np.array(rows).reshape(-1, len(self.labels)), errors
-
-    # ------------------------------------------------------------------ embeddings
+        """Cosines ``(N, K)`` of the readable videos, and what is wrong with the others."""
+        results = list(self.iterate(videos, topk=len(self.labels)))
+        rows = [dict(zip(r.labels, r.cosines, strict=True)) for r in results if r.ok]
+        cosines = np.array([[row[label] for label in self.labels] for row in rows])
+        return cosines.reshape(-1, len(self.labels)), [r.error for r in results if r.error]
 
     @torch.inference_mode()
     def embed(self, inputs: Tensor) -> Tensor:
@@ -251,23 +247,17 @@ class MSTAInferencer:
     def encode_videos(self, videos: Any) -> tuple[Tensor, list[VideoResult]]:
         """Embeddings ``(N, D)`` of length 1 of the readable videos, and a result for every video.
 
-        A video's embedding is the mean over its views. The results carry names, timings and errors;
-        row i belongs to the i-th result that is ``ok``.
+        The results carry names, timings and errors; row i belongs to the i-th that is ``ok``.
         """
         rows: list[Tensor] = []
         results: list[VideoResult] = []
-        loaded = self.loader.load_all(iter_sources(videos), self.batch_size)
-        for batch in batched(loaded, self.batch_size):
+        for batch, groups in self._batches(videos):
+            results += batch
             found: dict[int, Tensor] = {}
-            for indices in by_shape([item.inputs for item in batch]):
-                views = torch.stack([v for i in indices if (v := batch[i].inputs) is not None])
-                embeds = F.normalize(self.embed(views), dim=-1).unflatten(0, (len(indices), -1))
-                found.update(zip(indices, F.normalize(embeds.mean(1), dim=-1).cpu(), strict=True))
+            for indices, inputs in groups:
+                means = mean_view(self.embed(inputs), len(indices)).cpu()
+                found.update(zip(indices, means, strict=True))
             rows += [found[index] for index in sorted(found)]
-            results += [
-                VideoResult(item.source.name, timings={'decode': item.seconds}, error=item.error)
-                for item in batch
-            ]
         width = self.model.backbone.foundation.arch.embed_dim
         return torch.stack(rows) if rows else torch.empty(0, width), results
 
@@ -287,13 +277,13 @@ class MSTAInferencer:
         self.close()
 
 
+def mean_view(views: Tensor, videos: int) -> Tensor:
+    """Embeddings ``(B * V, D)`` of the views of B videos -> one of length 1 each, ``(B, D)``."""
+    return F.normalize(F.normalize(views, dim=-1).unflatten(0, (videos, -1)).mean(1), dim=-1)
+
+
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Lists of up to ``size`` neighbours."""
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
         yield batch

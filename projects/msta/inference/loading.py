@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from mmaction.registry import TRANSFORMS
 from torch import Size, Tensor
 
@@ -57,14 +58,19 @@ class VideoLoader:
         """One video, in this thread."""
         started = time.perf_counter()
         inputs, error = None, source.error
-        if error is None:
-            try:
-                inputs = self._run(source)
-            except VideoDecodeError as failure:
-                error = str(failure)
-            except Exception as failure:
-                # Whatever one video does to the pipeline, the others are still wanted.
-                error = f'{source.name}: {type(failure).__name__}: {failure}'
+        try:
+            if source.frames is not None:
+                reader = ArrayReader(source.frames)
+                results = _facts(len(reader), reader.get_avg_fps(), video_reader=reader)
+                inputs = self._pack(results, self.steps[1:])
+            elif error is None:
+                results = dict(filename=source.name, start_index=0, modality='RGB', label=-1)
+                inputs = self._pack(results, self.steps)
+        except VideoDecodeError as failure:
+            error = str(failure)
+        except Exception as failure:
+            # Whatever one video does to the pipeline, the others are still wanted.
+            error = f'{source.name}: {type(failure).__name__}: {failure}'
         return Loaded(source, inputs, time.perf_counter() - started, error)
 
     def load_all(self, sources: Iterable[Source], ahead: int) -> Iterator[Loaded]:
@@ -101,33 +107,23 @@ class VideoLoader:
 
     def sample(self, num_frames: int, fps: float) -> np.ndarray:
         """Which frames of a video of ``num_frames`` the pipeline asks for, in its order."""
-        results = self._begin(num_frames, fps)
-        for step in self.steps[1 : self._decode_step]:
-            results = step(results)
-        return np.asarray(results['frame_inds']).reshape(-1)
+        return np.asarray(self._sampled(num_frames, fps)['frame_inds']).reshape(-1)
 
     def finish(self, frames: np.ndarray, num_frames: int, fps: float) -> Tensor:
         """Run the pipeline on a video of which only the frames of :meth:`sample` are at hand."""
-        results = self._begin(num_frames, fps)
-        for step in self.steps[1 : self._decode_step]:
-            results = step(results)
+        results = self._sampled(num_frames, fps)
         results['frame_inds'] = np.arange(len(frames))
         results['video_reader'] = ArrayReader(frames, fps)
-        return self._pack(results, self._decode_step)
+        return self._pack(results, self.steps[self._decode_step :])
 
-    def _begin(self, num_frames: int, fps: float) -> dict[str, Any]:
-        return dict(start_index=0, modality='RGB', label=-1, total_frames=num_frames, avg_fps=fps)
+    def _sampled(self, num_frames: int, fps: float) -> dict[str, Any]:
+        results = _facts(num_frames, fps)
+        for step in self.steps[1 : self._decode_step]:
+            results = step(results)
+        return results
 
-    def _run(self, source: Source) -> Tensor:
-        if source.frames is None:
-            results = dict(filename=source.name, start_index=0, modality='RGB', label=-1)
-            return self._pack(results, 0)
-        reader = ArrayReader(source.frames)
-        results = self._begin(len(reader), reader.get_avg_fps())
-        return self._pack(dict(results, video_reader=reader), 1)
-
-    def _pack(self, results: dict[str, Any], first: int) -> Tensor:
-        for step in self.steps[first:]:
+    def _pack(self, results: dict[str, Any], steps: Iterable[Any]) -> Tensor:
+        for step in steps:
             results = step(results)
         inputs = results['inputs']
         if not isinstance(inputs, Tensor) or inputs.ndim != 5:
@@ -135,10 +131,19 @@ class VideoLoader:
         return inputs
 
 
-def by_shape(inputs: Sequence[Tensor | None]) -> list[list[int]]:
-    """Positions of the tensors, grouped by shape; None belongs to no group."""
+def _facts(num_frames: int, fps: float, **more: Any) -> dict[str, Any]:
+    """What the first step of a pipeline would say of a video."""
+    facts = dict(start_index=0, modality='RGB', label=-1, total_frames=num_frames, avg_fps=fps)
+    return {**facts, **more}
+
+
+def by_shape(inputs: Sequence[Tensor | None]) -> list[tuple[list[int], Tensor]]:
+    """Positions of the tensors of one shape, and these stacked; None belongs to no group."""
     groups: dict[Size, list[int]] = {}
     for index, tensor in enumerate(inputs):
         if tensor is not None:
             groups.setdefault(tensor.shape, []).append(index)
-    return list(groups.values())
+    return [
+        (indices, torch.stack([t for i in indices if (t := inputs[i]) is not None]))
+        for indices in groups.values()
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +65,14 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
     # By the loader's threads, which keep their decoding processes; Gradio's come and go.
     (loaded,) = inferencer.loader.load_all([Source(video)], 1)
     if loaded.inputs is None:
-        raise AppError(_without_path(loaded.error or '', video))
+        raise AppError(_without_path(loaded.error, video))
     cosines, _, scores = inferencer.score(loaded.inputs[None])
     scores_of = dict(zip(labels, scores[0].tolist(), strict=True))
     note = f'{seconds:.1f} s of video, best cosine {cosines.max():.3f}'
     if (shown := inferencer.shown(scores[0])) is not None:
         note += f'; shown: {", ".join(shown) or "none of the labels"}'
     window = max(1.0, min(4.0, seconds / 8))
-    timeline = analyse(inferencer, video, window, window / 2, topk=len(labels))
+    timeline = analyse(inferencer, video, window, topk=len(labels))
     if timeline.error:
         raise AppError(_without_path(timeline.error, video))
     return Answer(scores_of, note, _looked_at(inferencer, loaded.inputs[0]), timeline)
@@ -79,8 +80,7 @@ def answer(inferencer: MSTAInferencer, video: str | None, text: str, limits: Lim
 
 def parse_labels(text: str, limits: Limits) -> list[str]:
     """Names that a visitor typed, separated by commas or lines."""
-    names = [part.strip() for line in (text or '').splitlines() for part in line.split(',')]
-    names = [name for name in names if name]
+    names = [name for part in re.split('[,\n]', text or '') if (name := part.strip())]
     if not names:
         raise AppError('Type some labels, separated by commas.')
     if len(names) > limits.labels:
@@ -89,11 +89,9 @@ def parse_labels(text: str, limits: Limits) -> list[str]:
 
 
 def _checked(names: list[str], limits: Limits) -> list[str]:
-    long = next((name for name in names if len(name) > limits.characters), None)
-    if long is not None:
-        raise AppError(
-            f'A label of {len(long)} characters is too long: at most {limits.characters}.'
-        )
+    longest = max(map(len, names))
+    if longest > limits.characters:
+        raise AppError(f'A label of {longest} characters is too long: at most {limits.characters}.')
     try:
         return read_labels(names)
     except LabelError as error:
@@ -165,11 +163,10 @@ def _looked_at(inferencer: MSTAInferencer, clip: Tensor) -> list[tuple[np.ndarra
     if inferencer.model.backbone.foundation.visual.arch.pooling != 'cls':
         return [(frame, '') for frame in frames]
     weights = cls_attention(inferencer.model, clip).numpy()
-    return [
-        (heat(frame, w / weights.max()), f'{w.sum() / weights.sum():.0%}')
-        for frame, w in zip(frames, weights, strict=True)
-    ]
+    shares = weights.sum((1, 2)) / weights.sum()
+    heats = map(heat, frames, weights / weights.max(axis=(1, 2), keepdims=True))
+    return [(frame, f'{share:.0%}') for frame, share in zip(heats, shares, strict=True)]
 
 
-def _without_path(message: str, path: str) -> str:
-    return message.replace(path, 'This file')
+def _without_path(message: str | None, path: str) -> str:
+    return (message or '').replace(path, 'This file')

@@ -16,29 +16,14 @@ import numpy as np
 
 from ..datasets.shapes.classes import ACTIONS
 from ..datasets.shapes.folder import Clip, Recipe, write_video
+from ..paths import PACKAGE
 from .inferencer import MSTAInferencer
 from .page import AppError, Limits, answer, check_correction, playable
-from .page_timeline import CSS, SCRIPT, timeline_html
+from .page_timeline import timeline_html
 
 INSTALL = 'pip install -r requirements/app.txt'
-_SHOWN_LABELS = 5
-_SESSIONS = 100
 # Nothing is fetched from outside: the theme's own fonts would be.
 _FONTS = ['system-ui', 'sans-serif']
-_CSS = f"""
-.gradio-container {{ max-width: 1080px !important; margin: 0 auto !important; }}
-.quiet {{ opacity: .75; font-size: .9em; }}
-#player video {{ max-height: 360px; }}
-.pictures .grid-wrap {{ min-height: 0 !important; max-height: none !important; }}
-.pictures .grid-container {{ grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }}
-.pictures .thumbnail-lg {{ display: block; height: auto; aspect-ratio: auto; }}
-.pictures .thumbnail-lg img {{ aspect-ratio: 1; height: auto; }}
-.pictures .caption-label {{ position: static; max-width: none; padding: 2px 4px; font-size: 11px;
-  line-height: 1.2; white-space: normal; border: 0; }}
-.wrap:has(> .error) {{ display: none !important; }}
-@media (hover: none) {{ #player .controls {{ opacity: 1 !important; }} }}
-{CSS}
-"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +64,7 @@ def build_page(
     nothing can be corrected.
     """
     gr = import_gradio()
-    known = (inferencer.model.classes.chosen and inferencer.labels) or []
+    known = inferencer.model.labels or []
     terms = f'At most {limits.megabytes} MB, {limits.seconds:g} s and {limits.labels} labels.'
 
     # One thread for all visitors: each keeps the memory that it once needed.
@@ -125,6 +110,8 @@ def build_page(
     choose.__annotations__ = {'event': gr.SelectData}  # by which Gradio knows what to give
 
     quiet: dict[str, Any] = dict(show_progress='hidden', api_visibility='private', queue=False)
+    pictures: dict[str, Any] = dict(show_label=False, columns=4, object_fit='contain', buttons=[])
+    pictures['elem_classes'] = 'pictures'
     with gr.Blocks(title='MSTA', analytics_enabled=False, delete_cache=(300, 900)) as page:
         gr.Markdown('# Any labels, any video')
         with gr.Row():
@@ -143,13 +130,9 @@ def build_page(
                     gr.Markdown('Or try one of the Shapes world:')
                     gallery = gr.Gallery(
                         [(example.picture, example.name) for example in examples],
-                        show_label=False,
-                        columns=4,
-                        elem_classes='pictures',
-                        object_fit='contain',
                         allow_preview=False,
                         interactive=False,
-                        buttons=[],
+                        **pictures,
                     )
             with gr.Column(visible=False) as beside:
                 player = gr.Video(show_label=False, interactive=False, buttons=[], elem_id='player')
@@ -162,7 +145,7 @@ def build_page(
                     timeline = gr.HTML(elem_id='timeline', js_on_load=None)
         with gr.Column(visible=False) as results, gr.Row():
             with gr.Column():
-                scores = gr.Label(label='Scores of the whole video', num_top_classes=_SHOWN_LABELS)
+                scores = gr.Label(label='Scores of the whole video', num_top_classes=5)
                 note = gr.Markdown(elem_classes='quiet')
                 with gr.Group(visible=store is not None):
                     right = gr.Dropdown(
@@ -172,13 +155,7 @@ def build_page(
                 stored = gr.Markdown(visible=False, elem_id='stored')
             with gr.Column():
                 gr.Markdown('**Where the model looks**, and the share of each frame')
-                frames = gr.Gallery(
-                    show_label=False,
-                    columns=4,
-                    elem_classes='pictures',
-                    object_fit='contain',
-                    buttons=[],
-                )
+                frames = gr.Gallery(**pictures)
         panels = [over_time, results, stored]
         video.change(lambda: [gr.Column(visible=False)] * 4, None, [*panels, beside], **quiet).then(
             preview, video, [beside, player, unplayed], show_progress_on=video
@@ -245,12 +222,12 @@ def serve(
             max_file_size=f'{limits.megabytes}mb',
             allowed_paths=[str(folder / 'examples')],
             theme=gr.themes.Soft(font=_FONTS, font_mono=['monospace']),
-            css=_CSS,
-            js=SCRIPT,
+            css=(PACKAGE / 'data' / 'page.css').read_text(encoding='utf-8'),
+            js=(PACKAGE / 'data' / 'page.js').read_text(encoding='utf-8').strip(),
             footer_links=[],
             # What visitors ask for is kept nowhere, and sessions are few.
             run_history=False,
-            state_session_capacity=_SESSIONS,
+            state_session_capacity=100,
             prevent_thread_lock=True,
         )
         # Being told to stop must lead through here, or the folder would stay.

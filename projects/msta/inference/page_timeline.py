@@ -13,50 +13,6 @@ from .segments import Timeline, clock
 _COLOURS = ('#0072b2', '#e69f00', '#009e73', '#cc79a7', '#d55e00', '#56b4e9')
 _OTHER = '#999'
 
-CSS = """
-#timeline .plot { position: relative; cursor: pointer; touch-action: manipulation; }
-#timeline svg { display: block; width: 100%; height: 120px; }
-#timeline svg path { fill: none; stroke-width: 2.5; vector-effect: non-scaling-stroke; }
-#timeline svg .grid { stroke: var(--border-color-primary); stroke-width: 1; }
-#timeline .now { position: absolute; inset: 0 auto 0 0; width: 2px; margin-left: -1px;
-  background: var(--body-text-color); pointer-events: none; }
-#timeline .scale { position: absolute; left: 2px; font-size: 11px; opacity: .6; line-height: 1; }
-#timeline .segments { display: flex; width: 0; min-width: 100%; height: 26px; border-radius: 4px;
-  overflow: hidden; }
-#timeline .segments span { flex: 1 1 0; min-width: 0; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; padding: 0 6px; color: #fff; font-size: 12px; line-height: 26px; }
-#timeline .axis { display: flex; justify-content: space-between; font-size: 12px; opacity: .7; }
-#timeline .key { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 13px; }
-#timeline .key i { display: inline-block; width: 10px; height: 10px; border-radius: 5px;
-  margin-right: 5px; }
-"""
-# The player follows a click, or an arrow key, and the mark follows the player.
-SCRIPT = """() => {
-  const bar = () => document.querySelector('#timeline .plot');
-  const video = () => document.querySelector('#player video');
-  const jump = seconds => {
-    const length = +bar().dataset.seconds;
-    if (video()) video().currentTime = Math.max(0, Math.min(seconds, length - .05));
-  };
-  const mark = () => {
-    if (!bar() || !video()) return;
-    const share = Math.min(1, video().currentTime / bar().dataset.seconds);
-    bar().querySelector('.now').style.left = `${100 * share}%`;
-    bar().setAttribute('aria-valuenow', video().currentTime.toFixed(1));
-  };
-  document.addEventListener('click', event => {
-    if (!event.target.closest?.('#timeline .plot')) return;
-    const box = bar().getBoundingClientRect();
-    jump((event.clientX - box.left) / box.width * bar().dataset.seconds);
-  });
-  document.addEventListener('keydown', event => {
-    const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-    if (step && event.target.closest?.('#timeline .plot') && video())
-      jump(video().currentTime + step);
-  });
-  for (const name of ['timeupdate', 'seeking']) document.addEventListener(name, mark, true);
-}"""
-
 
 def timeline_html(timeline: Timeline) -> str:
     """Draw up to six labels, the winners first, of a timeline whose cells have all labels."""

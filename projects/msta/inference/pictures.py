@@ -26,17 +26,16 @@ def draw_attention(frames: np.ndarray, attention: np.ndarray, title: str, path: 
     The heat of all frames has one scale: a frame that is not looked at stays dark. What the shares
     lack to 100% the CLS token pays to itself.
     """
-    count = len(frames)
     total = attention.sum()
-    whole = count if total > 1.001 else 1  # a tower that sees each frame alone sums to 1 in each
-    figure = new_figure(max(2 * count, 5), 4.9)
-    top, bottom = np.atleast_2d(figure.subplots(2, count, squeeze=False))
-    for index, (frame, weights) in enumerate(zip(frames, attention, strict=True)):
-        top[index].imshow(frame)
-        bottom[index].imshow(heat(frame, weights / attention.max()))
-        top[index].set_title(f'{weights.sum() / whole:.0%}', fontsize=10)
-    for axes in (*top, *bottom):
-        axes.set_axis_off()
+    whole = len(frames) if total > 1.001 else 1  # a tower that sees frames alone sums to 1 in each
+    figure = new_figure(max(2 * len(frames), 5), 4.9)
+    axes = figure.subplots(2, len(frames), squeeze=False)
+    for (top, bottom), frame, weights in zip(axes.T, frames, attention, strict=True):
+        top.imshow(frame)
+        top.set_title(f'{weights.sum() / whole:.0%}', fontsize=10)
+        bottom.imshow(heat(frame, weights / attention.max()))
+    for ax in axes.flat:
+        ax.set_axis_off()
     shares = f'frames {total / whole:.0%} in sum, CLS token itself {abs(1 - total / whole):.0%}'
     figure.suptitle(f'{title}\nAttention of the CLS token: {shares}', fontsize=11)
     save(figure, path)
@@ -62,33 +61,31 @@ def draw_similarities(
     count, few = len(labels), len(labels) <= _NUMBERED_LABELS
     if count < 2:
         raise ValueError('similarities are between classes: give at least two labels')
-    order = np.arange(count) if few else neighbours_together(list(matrices.values())[-1])
-    names = [labels[index] for index in order.tolist()]
+    order: Any = range(count) if few else neighbours_together(list(matrices.values())[-1])
+    names = [labels[index] for index in order]
     off = ~np.eye(count, dtype=bool)
     values = np.concatenate([m[off] for m in matrices.values()])
     side = min(max(4.0, 0.42 * count), 16.0)
-    written = float(np.clip(0.7 * 72 * side / count, 2.5, 8.0))
+    font = float(np.clip(0.7 * 72 * side / count, 2.5, 8.0))
     # Inches of the longest name; the layout of square panels makes no room for it by itself.
-    longest = 0.6 * written / 72 * max(len(name) for name in labels)
+    longest = 0.6 * font / 72 * max(map(len, names))
     size = side * len(matrices) + longest + 1.8, side + longest + 0.8
     figure = new_figure(*size, layout='compressed')
     axes = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
-    scale: dict[str, Any] = dict(vmin=values.min(), vmax=values.max(), cmap='viridis')
-    middle = (values.min() + values.max()) / 2
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         shown = matrix[np.ix_(order, order)]
-        image = ax.imshow(shown, **scale)
-        mean = matrix[off].mean()
-        how = '' if few else ', similar classes together'
-        ax.set_title(f'{title}: mean {mean:.3f}{how}')
-        ax.set_xticks(range(count), names, rotation=90, fontsize=written)
-        ax.set_yticks(range(count), names, fontsize=written)
-        if few:
-            for row, column in np.argwhere(off):
-                value = shown[row, column]
-                colour = 'black' if value > middle else 'white'
-                text = f'{value:.2f}'
-                ax.text(column, row, text, color=colour, fontsize=7, ha='center', va='center')
+        image = ax.imshow(shown, vmin=values.min(), vmax=values.max(), cmap='viridis')
+        ax.set_title(
+            f'{title}: mean {matrix[off].mean():.3f}'
+            + ('' if few else ', similar classes together')
+        )
+        ax.set_xticks(range(count), names, rotation=90, fontsize=font)
+        ax.set_yticks(range(count), names, fontsize=font)
+        for row, column in np.argwhere(off) if few else ():
+            value = shown[row, column]
+            colour = 'black' if image.norm(value) > 0.5 else 'white'
+            style = dict(color=colour, fontsize=7, ha='center', va='center')
+            ax.text(column, row, f'{value:.2f}', **style)
     figure.colorbar(image, ax=list(axes), shrink=0.8, label='cosine between class embeddings')
     save(figure, path)
 
@@ -147,42 +144,42 @@ def draw_map(
         raise ValueError(f'a map of {len(videos)} videos and {len(classes)} classes: too few')
     perplexity = min(30.0, (len(points) - 1) / 3)
     flat = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=seed)
-    places = flat.fit_transform(points)
-    figure = new_figure(10, 7)
-    ax: Axes = figure.subplots()
+    dots, stars = np.split(flat.fit_transform(points), [len(videos)])
     # The classes that are answered most have colours of their own, the others are grey.
     counts = np.bincount(np.asarray(answers, dtype=int), minlength=len(labels))
-    ranked = np.argsort(-counts, kind='stable')[:_COLOURED_LABELS].tolist()
-    colours = {index: _COLOURS[n] for n, index in enumerate(ranked)}
-    dots, stars = places[: len(videos)], places[len(videos) :]
-    dot_colours = [colours.get(answer, '0.7') for answer in answers]
-    ax.scatter(dots[:, 0], dots[:, 1], c=dot_colours, s=22, alpha=0.75, linewidths=0)
+    ranked = np.argsort(-counts, kind='stable')
+    colours = np.full(len(labels), '0.7', dtype=object)
+    coloured = ranked[:_COLOURED_LABELS]
+    colours[coloured] = _COLOURS[: len(coloured)]
+    figure = new_figure(10, 7)
+    ax: Axes = figure.subplots()
+    ax.scatter(dots[:, 0], dots[:, 1], c=colours[list(answers)], s=22, alpha=0.75, linewidths=0)
     # Of stars in one place the one that is answered most is on top.
-    order = [i for i in range(len(labels)) if i not in colours] + ranked[::-1]
-    star_colours = [colours.get(index, '0.7') for index in order]
-    across, up = stars[order].T
-    ax.scatter(across, up, c=star_colours, s=150, marker='*', edgecolors='black', zorder=3)
+    order = ranked[::-1]
+    style: dict[str, Any] = dict(marker='*', edgecolors='black', zorder=3)
+    ax.scatter(stars[order, 0], stars[order, 1], c=colours[order], s=150, **style)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(
-        f'{len(videos)} videos and {len(labels)} classes (t-SNE): colour = the answer given, not '
-        'the truth',
-        fontsize=10,
-    )
-    marks = [
-        Line2D([], [], marker='o', ls='', color='0.5', label='video'),
-        Line2D([], [], marker='*', ls='', color='0.5', mec='black', ms=11, label='class name'),
-    ]
+    how = 'colour = the answer given, not the truth'
+    ax.set_title(f'{len(videos)} videos and {len(labels)} classes (t-SNE): {how}', fontsize=10)
+
+    def mark(label: str, marker: str = 'o', colour: str = '0.5', **more: Any) -> Line2D:
+        return Line2D([], [], marker=marker, ls='', color=colour, label=label, **more)
+
+    marks = [mark('video'), mark('class name', '*', mec='black', ms=11)]
     marks += [
-        Line2D([], [], marker='o', ls='', color=colours[index], label=_of(labels[index], n))
-        for index in ranked
-        if (n := int(counts[index]))
+        mark(f'{_short(labels[index])} ({counts[index]})', colour=colours[index])
+        for index in coloured
+        if counts[index]
     ]
-    if not set(answers) <= set(ranked):
-        marks.append(Line2D([], [], marker='o', ls='', color='0.7', label='other answers'))
+    if not set(answers) <= set(coloured):
+        marks.append(mark('other answers', colour='0.7'))
     figure.legend(handles=marks, loc='outside right upper', frameon=False, fontsize=8)
-    named = ranked + order[: len(labels) - len(ranked)]
-    _write_names(ax, [labels[index] for index in named], stars[named], stars)
+    _write_names(ax, [labels[index] for index in ranked], stars[ranked], stars)
     save(figure, path)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 32 else f'{name[:30]}...'
 
 
 def _write_names(ax: Axes, names: Sequence[str], places: np.ndarray, stars: np.ndarray) -> None:
@@ -196,12 +193,12 @@ def _write_names(ax: Axes, names: Sequence[str], places: np.ndarray, stars: np.n
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in ax.transData.transform(stars)]
     for name, place in zip(names, places, strict=True):
         text = ax.annotate(name, place, (8, 0), textcoords='offset points', fontsize=8)
-        for (across, up), ha, va in _BESIDE:
-            text.xyann = (across, up)
+        for offset, ha, va in _BESIDE:
+            text.xyann = offset
             text.set(ha=ha, va=va)
             box = text.get_window_extent()
-            whole = inside.x0 < box.x0 and box.x1 < inside.x1
-            whole = whole and inside.y0 < box.y0 and box.y1 < inside.y1
+            whole = inside.fully_containsx(box.x0) and inside.fully_containsx(box.x1)
+            whole = whole and inside.fully_containsy(box.y0) and inside.fully_containsy(box.y1)
             if whole and not box.count_overlaps(taken):
                 taken.append(box)
                 break
@@ -224,11 +221,6 @@ _COLOURS = [
     *(f'C{n}' for n in range(10) if n != 7), '#3d405b', '#8dd3c7', '#bebada', '#fb8072', '#80b1d3',
     '#fdb462', '#b3de69', '#fccde5', '#005f73', '#bc80bd', '#6a994e',
 ]  # fmt: skip
-
-
-def _of(name: str, count: int) -> str:
-    short = name if len(name) <= 32 else f'{name[:30]}...'
-    return f'{short} ({count})'
 
 
 def new_figure(width: float, height: float, layout: Any = 'constrained') -> Figure:

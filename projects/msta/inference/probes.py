@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -86,16 +87,15 @@ def adapter_norms(adapter: FoundationAdapter) -> dict[str, dict[str, float]]:
 
     The number in a parameter's name is its block; what stands behind it is the part.
     """
-    sums: dict[str, dict[str, list[Tensor]]] = {}
+    parts: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
     for name, parameter in adapter.named_parameters():
-        words = name.split('.')
-        number = next((i for i, word in enumerate(words) if word.isdigit()), None)
         if name.endswith('bias') or name in adapter.shared:
             continue
-        block = 'all' if number is None else words[number]
-        rest = words if number is None else words[number + 1 :]
-        sums.setdefault(block, {}).setdefault(rest[0], []).append(parameter.detach().flatten())
+        words = name.split('.')
+        number = next((i for i, word in enumerate(words) if word.isdigit()), None)
+        block, part = ('all', words[0]) if number is None else words[number : number + 2]
+        parts[block][part].append(parameter.detach().flatten())
     return {
-        block: {part: torch.cat(v).square().mean().sqrt().item() for part, v in parts.items()}
-        for block, parts in sums.items()
+        block: {part: torch.cat(w).square().mean().sqrt().item() for part, w in found.items()}
+        for block, found in parts.items()
     }

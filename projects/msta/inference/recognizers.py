@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,20 +23,14 @@ from ..foundation import (
     said_by_config,
 )
 from ..foundation.weights import FOUNDATION_DIR, KNOWN_WEIGHTS, TINY_SHAPES
-from ..models import MSTARecognizer
-from ..models.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    NotAdaptersError,
-    read_checkpoint,
-)
+from ..models import MSTABackbone, MSTARecognizer
+from ..models.checkpoints import Checkpoint, CheckpointError, NotAdaptersError, read_checkpoint
 from ..paths import CONFIGS
 from ..training.config import ConfigError, pipeline_of, read_config
 from ..training.config_check import check_parts
 from ..training.preprocessing import use_foundation
 
 _WEIGHTS = ('.safetensors', '.pth', '.pt', '.bin')
-_TRAINING_ONLY = ('train_cfg', 'test_cfg')
 
 
 def use_scope() -> None:
@@ -54,53 +50,33 @@ def open_model(
 ) -> tuple[MSTARecognizer, list[dict[str, Any]]]:
     """Return the recognizer that a user means, in evaluation mode, and its test pipeline.
 
-    What is not given is taken from the config, else from the checkpoint.
-
-    Args:
-        config: a config, its file, the name of one in ``configs/``, or a foundation's weights (file
-            or folder). None: what ``checkpoint`` says of itself, else the shipped tiny model.
-        checkpoint: a file of trained adapters, or a foundation's weights.
-        labels: class names, a file of them, or a shipped list.
-        foundation: weights to read in the place of the config's.
-        templates: one prompt with one ``{}``, or several, whose embeddings are averaged.
-        need_labels: False where they are not used: a config's are not read.
+    The arguments are those of :class:`.inferencer.MSTAInferencer`. What is not given is taken from
+    the config, else from the checkpoint; without ``need_labels`` a config's labels are not read.
     """
     trained = None
-    try:
-        trained = None if checkpoint is None else read_checkpoint(checkpoint)
-    except NotAdaptersError:
+    if checkpoint is not None:
         try:
-            arch = load_foundation(str(checkpoint)).arch
-        except FoundationError as error:
-            raise CheckpointError(
-                f'{checkpoint} is not a checkpoint of this project, and as a foundation: {error}'
-            ) from error
-        foundation = foundation or checkpoint
-        config = make_config(arch, str(foundation), None) if config is None else config
+            trained = read_checkpoint(checkpoint)
+        except NotAdaptersError:
+            foundation, arch = foundation or checkpoint, _foundation_in(checkpoint)
+            config = make_config(arch, str(foundation), None) if config is None else config
     cfg = resolve_config(config, trained, foundation)
     check_parts(cfg)
     use_foundation(cfg)
-    model_cfg = dict(cfg.model)
+    model_cfg = dict(cfg.model, descriptions=None)  # only the training loss reads them
+    if trained is None:  # untrained adapters would change what the foundation says
+        model_cfg['backbone'] = dict(model_cfg['backbone'], adapter=None)
     if labels is not None:
         model_cfg['labels'] = labels if isinstance(labels, (str, Path)) else list(labels)
     elif not need_labels:
         model_cfg['labels'] = None  # those of a config may be a file that is not there
-    if templates is not None:
-        model_cfg['template'] = templates
-    if model_cfg.get('labels') is None and not (trained and trained.recipe.labels) and need_labels:
+    elif model_cfg.get('labels') is None and not (trained and trained.recipe.labels):
         raise ConfigError(
             'no labels: give the class names, a file of them, or a shipped list'
             + (f' ({checkpoint} is from before checkpoints carried theirs)' if trained else '')
         )
-    return _build(model_cfg, trained).eval().requires_grad_(False), pipeline_of(cfg)
-
-
-def _build(model_cfg: dict[str, Any], trained: Checkpoint | None) -> MSTARecognizer:
-    model_cfg['descriptions'] = None  # only the training loss reads them
-    if trained is None:  # untrained adapters would change what the foundation says
-        model_cfg['backbone'] = dict(model_cfg['backbone'], adapter=None)
-    for key in _TRAINING_ONLY:
-        model_cfg.pop(key, None)
+    if templates is not None:
+        model_cfg['template'] = templates
     use_scope()
     model = MODELS.build(model_cfg)
     model.init_weights()
@@ -111,27 +87,38 @@ def _build(model_cfg: dict[str, Any], trained: Checkpoint | None) -> MSTARecogni
             raise CheckpointError(f'{trained.path}: {error}') from error
         except RuntimeError as error:
             raise CheckpointError(f'{trained.path}: does not fit the model: {error}') from error
-    return model
+    return model.eval().requires_grad_(False), pipeline_of(cfg)
+
+
+def _foundation_in(path: str | Path) -> Architecture:
+    try:
+        return load_foundation(path).arch
+    except FoundationError as error:
+        raise CheckpointError(
+            f'{path} is not a checkpoint of this project, and as a foundation: {error}'
+        ) from error
 
 
 def resolve_config(
-    config: str | Path | Config | Mapping[str, Any] | None,
+    config: str | Path | Config | Mapping[str, Any] | None = None,
     trained: Checkpoint | None = None,
     foundation: str | Path | None = None,
 ) -> Config:
     """Return the config that a user means; the arguments are those of :func:`open_model`."""
-    if isinstance(config, (Config, Mapping)):
-        cfg = Config(config._cfg_dict.to_dict() if isinstance(config, Config) else dict(config))
+    shipped = CONFIGS / 'msta_tiny_shapes.py'
+    if isinstance(config, Config):
+        cfg = Config(config._cfg_dict.to_dict())
+    elif isinstance(config, Mapping):
+        cfg = Config(dict(config))
+    elif config is None and trained is not None:
+        cfg = config_of_checkpoint(trained, foundation)
+    elif config is None and foundation is None and shipped.is_file():
+        cfg = read_config(shipped)
     elif config is not None and _is_config(str(config)):
         cfg = read_config(config)
-    elif config is not None:
-        cfg = zero_shot_config(config)
-    elif trained is not None:
-        cfg = config_of_checkpoint(trained, foundation)
-    elif foundation is None and (CONFIGS / 'msta_tiny_shapes.py').is_file():
-        cfg = read_config(CONFIGS / 'msta_tiny_shapes.py')
-    else:
-        cfg = zero_shot_config(TINY_SHAPES if foundation is None else foundation)
+    else:  # the frozen foundation in a file or folder
+        weights = config or foundation or TINY_SHAPES
+        cfg = make_config(load_foundation(weights).arch, str(weights), None)
     if foundation is not None:
         cfg.model.backbone.foundation.checkpoint = str(foundation)
     return cfg
@@ -140,12 +127,6 @@ def resolve_config(
 def _is_config(name: str) -> bool:
     """Whether a name is a config's or a preset's, not that of a foundation's weights."""
     return name.endswith('.py') or not (Path(name).exists() or name.endswith(_WEIGHTS))
-
-
-def zero_shot_config(weights: str | Path) -> Config:
-    """Return a config of the frozen foundation in a file or folder, seen in one central view."""
-    arch = load_foundation(weights).arch
-    return make_config(arch, str(weights), None)
 
 
 def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> Config:
@@ -184,10 +165,8 @@ def config_of_checkpoint(trained: Checkpoint, foundation: str | Path | None) -> 
 def _known_weights(kind: str, arch: Any) -> Path | None:
     if not isinstance(arch, str):
         return TINY_SHAPES if TINY_SHAPES.is_file() else None
-    for info in KNOWN_WEIGHTS.values():
-        if (info.kind, info.arch) == (kind, arch):
-            return FOUNDATION_DIR / info.file
-    return None
+    known = KNOWN_WEIGHTS.values()
+    return next((FOUNDATION_DIR / i.file for i in known if (i.kind, i.arch) == (kind, arch)), None)
 
 
 def make_config(
@@ -223,6 +202,25 @@ def make_config(
         labels=None,
     )
     return Config(dict(model=model, test_pipeline=pipeline))
+
+
+def digest_of(model: MSTARecognizer) -> str:
+    """Hash a model's identity and prompts; its labels are not in it."""
+    text = json.dumps([model_identity(model.backbone), model.templates])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def model_identity(backbone: MSTABackbone) -> dict[str, Any]:
+    """Which foundation, and which adapters by their settings and weights; None without."""
+    adapters = None
+    if backbone.adapter_cfg is not None:
+        hashed = hashlib.sha256(json.dumps(backbone.adapter_cfg, default=list).encode())
+        for name, tensor in sorted(backbone.adapter.state_dict().items()):
+            hashed.update(
+                name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes()
+            )
+        adapters = hashed.hexdigest()
+    return {'foundation': backbone.fingerprint, 'adapters': adapters}
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

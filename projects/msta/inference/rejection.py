@@ -8,12 +8,14 @@ videos whose labels are known and, better, on some that show none of the labels.
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .results import write_text
+from ..files import write_json
 
 METHODS = ('threshold', 'margin')
 FOLDS = 5
@@ -28,10 +30,14 @@ class Rejection:
     """Reject a video whose statistic lies below ``value``.
 
     ``method``: ``'threshold'``, the best cosine; ``'margin'``, best minus second best cosine.
+    ``labels`` and ``model`` (:func:`.recognizers.digest_of`) are what it was calibrated with,
+    if known.
     """
 
     method: str
     value: float
+    labels: tuple[str, ...] | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -41,27 +47,41 @@ class Rejection:
 
     def rejects(self, cosines: np.ndarray) -> np.ndarray:
         """Cosines ``(N, K)`` -> bool ``(N,)``."""
-        return statistic(cosines, self.method) < self.value
+        return _statistic(cosines, self.method) < self.value
+
+    def warn_of_misfit(self, labels: Sequence[str], model: str) -> None:
+        """Warn of a rule that was calibrated with other labels, or another model."""
+        misfit = 'another model, or other prompts' if self.model not in (None, model) else ''
+        if self.labels is not None and self.labels != tuple(labels):
+            misfit = f'{len(self.labels)} other labels than these {len(labels)}'
+        if misfit:
+            warnings.warn(
+                f'the rule for none of these was calibrated with {misfit}, whose cosines are of '
+                'another size: calibrate again (tools/calibrate.py)',
+                stacklevel=4,
+            )
 
     def save(self, path: str | Path) -> None:
-        write_text(path, json.dumps(asdict(self), indent=2) + '\n')
+        write_json(path, asdict(self), indent=2)
 
 
 def read_rejection(path: str | Path) -> Rejection:
     """Read a rule that :meth:`Rejection.save` wrote."""
     try:
         fields = json.loads(Path(path).read_text(encoding='utf-8'))
-        return Rejection(str(fields['method']), float(fields['value']))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, RejectionError):
-            raise
+        labels = fields.get('labels') and tuple(map(str, fields['labels']))
+        return Rejection(str(fields['method']), float(fields['value']), labels, fields.get('model'))
+    except RejectionError:
+        raise
+    except FileNotFoundError as error:
+        raise RejectionError(f'no rule {path}; tools/calibrate.py writes one') from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RejectionError(
             f'{path}: not a rejection rule as tools/calibrate.py writes it ({error!r})'
         ) from error
 
 
-def statistic(cosines: np.ndarray, method: str) -> np.ndarray:
-    """Cosines ``(N, K)`` -> what is compared with the value, ``(N,)``."""
+def _statistic(cosines: np.ndarray, method: str) -> np.ndarray:
     if method == 'threshold':
         return cosines.max(1)
     if cosines.shape[1] < 2:
@@ -84,16 +104,12 @@ class Calibration:
     known_kept: float | None = None
     unknown_rejected: float | None = None
     auroc: float | None = None
-    auroc_by_chance: float | None = None
+    auroc_by_chance: float = 0.0
 
     @property
     def useless(self) -> bool:
         """Whether the statistic does not tell known from unknown videos."""
-        return (
-            self.auroc is not None
-            and self.auroc_by_chance is not None
-            and self.auroc <= self.auroc_by_chance
-        )
+        return self.auroc is not None and self.auroc <= self.auroc_by_chance
 
 
 def calibrate(
@@ -111,26 +127,25 @@ def calibrate(
         raise RejectionError('no readable video to calibrate on')
     if not 0 < keep <= 1:
         raise RejectionError(f'keep={keep} must lie in (0, 1]: the share of videos that pass')
-    inside = statistic(known, method)
-    outside = None if unknown is None or not len(unknown) else statistic(unknown, method)
+    inside = _statistic(known, method)
+    outside = np.empty(0) if unknown is None or not len(unknown) else _statistic(unknown, method)
     rule = Rejection(method, _fit(inside, outside, keep))
     kept, rejected = _held_out(inside, outside, keep)
-    if outside is None:
+    if not len(outside):
         return Calibration(rule, kept)
     ordered = np.sort(outside)
-    below = np.searchsorted(ordered, inside, 'left') + np.searchsorted(ordered, inside, 'right')
-    auroc = float(below.mean() / 2 / len(outside))
+    below = sum(np.searchsorted(ordered, inside, side).mean() / 2 for side in ('left', 'right'))
+    auroc = float(below / len(outside))
     # Two standard errors of the Mann-Whitney statistic when both kinds are alike.
     spread = ((len(inside) + len(outside) + 1) / (12 * len(inside) * len(outside))) ** 0.5
     return Calibration(rule, kept, rejected, auroc, min(0.5 + 2 * spread, 0.999))
 
 
-def _fit(inside: np.ndarray, outside: np.ndarray | None, keep: float) -> float:
+def _fit(inside: np.ndarray, outside: np.ndarray, keep: float) -> float:
     """The value that statistics of known and unknown videos, ``(N,)`` each, ask for."""
-    inside = np.sort(inside)
-    if outside is None:
+    inside, outside = np.sort(inside), np.sort(outside)
+    if not len(outside):
         return float(inside[int(np.floor((1 - keep) * len(inside) + 1e-9))])
-    outside = np.sort(outside)
     values = np.unique(np.concatenate([inside, outside]))
     # Between neighbours no video changes sides: midpoints leave the widest room on both.
     cuts = np.concatenate(
@@ -142,21 +157,16 @@ def _fit(inside: np.ndarray, outside: np.ndarray | None, keep: float) -> float:
 
 
 def _held_out(
-    inside: np.ndarray, outside: np.ndarray | None, keep: float
+    inside: np.ndarray, outside: np.ndarray, keep: float
 ) -> tuple[float | None, float | None]:
     """Shares of known videos kept and unknown ones rejected, by rules that did not see them."""
-    if len(inside) < FOLDS or (outside is not None and len(outside) < FOLDS):
+    if len(inside) < FOLDS or 0 < len(outside) < FOLDS:
         return None, None
     random = np.random.default_rng(0)
-    folds = [random.permutation(len(x)) % FOLDS for x in (inside, outside) if x is not None]
-    kept, rejected = [], []
+    ours, theirs = (random.permutation(len(x)) % FOLDS for x in (inside, outside))
+    kept, rejected = np.zeros(len(inside), bool), np.zeros(len(outside), bool)
     for fold in range(FOLDS):
-        others = None if outside is None else outside[folds[1] != fold]
-        value = _fit(inside[folds[0] != fold], others, keep)
-        kept.append(inside[folds[0] == fold] >= value)
-        if outside is not None:
-            rejected.append(outside[folds[1] == fold] < value)
-    return (
-        float(np.concatenate(kept).mean()),
-        float(np.concatenate(rejected).mean()) if rejected else None,
-    )
+        value = _fit(inside[ours != fold], outside[theirs != fold], keep)
+        kept[ours == fold] = inside[ours == fold] >= value
+        rejected[theirs == fold] = outside[theirs == fold] < value
+    return float(kept.mean()), float(rejected.mean()) if len(outside) else None

@@ -1,15 +1,12 @@
-"""From windows to what happens when: labelled stretches of time, and the files that say so."""
+"""From windows to what happens when: labelled stretches of time. No torch."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..files import dump_json
-from .results import align, printable
+from .results import Result
 
 
 @dataclass
@@ -31,35 +28,41 @@ class Segment:
     end_sec: float
     label: str
     probability: float
-    windows: int
+    windows: int = 1
+
+    @property
+    def seconds(self) -> float:
+        return self.end_sec - self.start_sec
 
 
 @dataclass
-class Timeline:
-    """A long video's cells and segments, or why there are none."""
+class Timeline(Result):
+    """A long video's cells and segments."""
 
-    video: str
     duration_sec: float = 0.0
     cells: list[Cell] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
 
-    @property
-    def ok(self) -> bool:
-        return self.error is None
+    CSV = ('start_sec', 'end_sec', 'label', 'probability')
+    TABLE = ('start', 'end', 'label', 'probability')
+    RIGHT = (1, 2, 4)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        if not self.ok:
-            return {'video': self.video, 'error': self.error}
+    def _facts(self) -> dict[str, Any]:
         return {
-            'video': self.video,
             'duration_sec': self.duration_sec,
             'segments': [vars(segment) for segment in self.segments],
             'windows': [vars(cell) for cell in self.cells],
-            'timings_sec': self.timings,
         }
+
+    def csv_rows(self) -> Iterator[list[Any]]:
+        """One row per segment."""
+        for s in self.segments:
+            yield [f'{s.start_sec:.3f}', f'{s.end_sec:.3f}', s.label, f'{s.probability:.6f}']
+
+    def table_rows(self) -> Iterator[list[str]]:
+        """One row per segment."""
+        for s in self.segments:
+            yield [clock(s.start_sec), clock(s.end_sec), s.label, f'{s.probability:.3f}']
 
 
 def join_cells(cells: Iterable[Cell], min_sec: float = 0.0) -> list[Segment]:
@@ -69,75 +72,33 @@ def join_cells(cells: Iterable[Cell], min_sec: float = 0.0) -> list[Segment]:
     """
     segments: list[Segment] = []
     for cell in cells:
-        probability = cell.probabilities[0]
-        last = segments[-1] if segments else None
-        if last is not None and last.label == cell.label:
-            last.probability += (probability - last.probability) / (last.windows + 1)
-            last.windows += 1
-            last.end_sec = cell.end_sec
+        if not segments or segments[-1].label != cell.label:
+            _absorb_last(segments, min_sec)
+        new = Segment(cell.start_sec, cell.end_sec, cell.label, cell.probabilities[0])
+        if not segments or segments[-1].label != cell.label:
+            segments.append(new)
             continue
-        if last is not None and _absorb(segments, min_sec) and segments[-1].label == cell.label:
-            _extend(segments[-1], Segment(cell.start_sec, cell.end_sec, cell.label, probability, 1))
-            continue
-        segments.append(Segment(cell.start_sec, cell.end_sec, cell.label, probability, 1))
-    _absorb(segments, min_sec)
-    if len(segments) > 1 and segments[0].end_sec - segments[0].start_sec < min_sec:
-        segments[1].start_sec = segments[0].start_sec
-        del segments[0]
+        last = segments[-1]
+        last.windows += 1
+        last.probability += (new.probability - last.probability) / last.windows
+        last.end_sec = new.end_sec
+    _absorb_last(segments, min_sec)
+    if len(segments) > 1 and segments[0].seconds < min_sec:
+        short = segments.pop(0)
+        segments[0].start_sec = short.start_sec
     return segments
 
 
-def _absorb(segments: list[Segment], min_sec: float) -> bool:
+def _absorb_last(segments: list[Segment], min_sec: float) -> None:
     """Give a last segment that is too short to the one before it."""
-    last = segments[-1] if len(segments) > 1 else None
-    if last is None or last.end_sec - last.start_sec >= min_sec:
-        return False
-    segments.pop()
-    segments[-1].end_sec = last.end_sec
-    return True
-
-
-def _extend(segment: Segment, other: Segment) -> None:
-    total = segment.windows + other.windows
-    weighted = segment.probability * segment.windows + other.probability * other.windows
-    segment.probability, segment.windows, segment.end_sec = weighted / total, total, other.end_sec
-
-
-def to_json(timelines: Sequence[Timeline]) -> str:
-    return dump_json([t.to_dict() for t in timelines], indent=2) + '\n'
-
-
-def to_csv(timelines: Sequence[Timeline]) -> str:
-    """One row per segment; an unreadable video has one row with its error."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator='\n')
-    writer.writerow(['video', 'start_sec', 'end_sec', 'label', 'probability', 'error'])
-    for timeline in timelines:
-        if not timeline.ok:
-            writer.writerow([timeline.video, '', '', '', '', timeline.error])
-        for s in timeline.segments:
-            times = [f'{s.start_sec:.3f}', f'{s.end_sec:.3f}']
-            writer.writerow([timeline.video, *times, s.label, f'{s.probability:.6f}', ''])
-    return out.getvalue()
-
-
-def to_table(timelines: Sequence[Timeline]) -> str:
-    """Columns for a terminal."""
-    rows = [('video', 'start', 'end', 'label', 'probability')]
-    for timeline in timelines:
-        for index, s in enumerate(timeline.segments):
-            name = '' if index else printable(timeline.video)
-            rows.append(
-                (name, clock(s.start_sec), clock(s.end_sec), s.label, f'{s.probability:.3f}')
-            )
-    text = align(rows, right=(1, 2, 4)) if len(rows) > 1 else ''
-    return text + ''.join(f'failed: {printable(str(t.error))}\n' for t in timelines if not t.ok)
+    if len(segments) > 1 and segments[-1].seconds < min_sec:
+        short = segments.pop()
+        segments[-1].end_sec = short.end_sec
 
 
 def clock(seconds: float) -> str:
     """Seconds -> ``1:02:03.4``."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
+    minutes, tenths = divmod(round(seconds * 10), 600)
     hours, minutes = divmod(minutes, 60)
     lead = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
-    return f'{lead}:{rest // 10:02d}.{rest % 10}'
+    return f'{lead}:{tenths // 10:02d}.{tenths % 10}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,26 +52,26 @@ def iter_sources(videos: Any) -> Iterator[Source]:
     leads nowhere, or an array that is not a video, becomes a source with an error: it takes its
     place in the results and stops nothing.
     """
-    numbers = iter(range(1 << 62))
-    yield from _iter(videos, numbers)
+    yield from _iter(videos, itertools.count())
 
 
 def _iter(videos: Any, numbers: Iterator[int]) -> Iterator[Source]:
-    if isinstance(getattr(videos, 'name', None), str) and hasattr(videos, 'read'):
-        videos = videos.name  # an open file
+    is_file = hasattr(videos, 'read')
+    if is_file and isinstance(getattr(videos, 'name', None), str):
+        videos = videos.name
     if isinstance(videos, (str, Path)):
         yield from _from_path(str(videos))
-    elif hasattr(videos, 'read'):
-        name = f'{type(videos).__name__} {next(numbers)}'
-        yield Source(name, error=f'{name}: a file without a name; write it to disk, or give frames')
-    elif hasattr(videos, '__array__') or hasattr(videos, 'detach'):
+    elif not is_file and (hasattr(videos, '__array__') or hasattr(videos, 'detach')):
         yield _from_array(videos, f'array {next(numbers)}')
-    elif isinstance(videos, Iterable) and not isinstance(videos, (bytes, dict)):
+    elif isinstance(videos, Iterable) and not is_file and not isinstance(videos, (bytes, dict)):
         for video in videos:
             yield from _iter(video, numbers)
     else:
         name = f'{type(videos).__name__} {next(numbers)}'
-        yield Source(name, error=f'{name}: neither a path nor an array of frames')
+        what = 'neither a path nor an array of frames'
+        if is_file:
+            what = 'a file without a name; write it to disk, or give frames'
+        yield Source(name, error=f'{name}: {what}')
 
 
 def _from_path(text: str) -> Iterator[Source]:
@@ -95,9 +96,7 @@ def _from_path(text: str) -> Iterator[Source]:
 
 
 def _from_array(array: Any, name: str) -> Source:
-    if hasattr(array, 'detach'):
-        array = array.detach().cpu()
-    frames = np.asarray(array)
+    frames = np.asarray(array.detach().cpu() if hasattr(array, 'detach') else array)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
         return Source(
             name,

@@ -25,18 +25,15 @@ class StreamError(RuntimeError):
 class FrameStream:
     """Frames in order, converted only where they are asked for.
 
-    ``fps`` is frames per second, ``total`` the number of frames (0 where it is unknown), ``live``
-    whether there is no end to wait for. ``times`` are when frames are shown, in seconds since the
-    first, where each has a time stamp; otherwise they follow each other at ``fps``.
+    ``fps`` is frames per second, ``total`` the number of frames (0: there is no end to wait for).
+    ``times`` are when frames are shown, in seconds since the first, where each has a time stamp;
+    otherwise they follow each other at ``fps``.
     """
 
-    fps: float
-    total: int
-    live: bool
     times: np.ndarray | None = None
 
-    def __init__(self, name: str, fps: float, total: int, live: bool) -> None:
-        self.name, self.fps, self.total, self.live = name, fps, total, live
+    def __init__(self, name: str, fps: float, total: int) -> None:
+        self.name, self.fps, self.total = name, fps, total
 
     def read_ahead(self, count: int) -> None:
         """Learn ``total`` from up to ``count`` frames, where a stream without one may be short."""
@@ -71,7 +68,7 @@ class FileStream(FrameStream):
         except BaseException:
             self._process.close()
             raise
-        super().__init__(text, self._reader.get_avg_fps(), len(self._reader), False)
+        super().__init__(text, self._reader.get_avg_fps(), len(self._reader))
         self._index = -1
 
     def grab(self) -> bool:
@@ -89,22 +86,17 @@ class CaptureStream(FrameStream):
     """``rtsp://`` or another address, or a camera's number, through OpenCV."""
 
     def __init__(self, source: str | int) -> None:
-        text = str(source)
         if isinstance(source, int):
             self._capture = cv2.VideoCapture(source)
         else:
-            limits = [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                _LIMIT_MSEC,
-                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                _LIMIT_MSEC,
-            ]
-            self._capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _LIMIT_MSEC]
+            limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _LIMIT_MSEC]
+            self._capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
-            what = f'camera {source}' if isinstance(source, int) else text
+            what = f'camera {source}' if isinstance(source, int) else source
             raise StreamError(f'{what}: cannot be opened as a video stream')
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        super().__init__(text, fps if 0 < fps < 1000 else ARRAY_FPS, 0, True)
+        super().__init__(str(source), fps if 0 < fps < 1000 else ARRAY_FPS, 0)
 
     def grab(self) -> bool:
         return self._capture.grab()
@@ -125,19 +117,19 @@ class IteratorStream(FrameStream):
     def __init__(self, frames: Iterable[Any], fps: float = ARRAY_FPS) -> None:
         if fps <= 0:
             raise ValueError(f'fps={fps} must be a positive number of frames per second')
-        total = len(frames) if isinstance(frames, Sized) else 0
-        super().__init__('frames', fps, total, total == 0)
+        super().__init__('frames', fps, len(frames) if isinstance(frames, Sized) else 0)
         self._frames: Iterator[Any] = iter(frames)
-        self._ahead: deque[Any] = deque()
-        self._current: np.ndarray | None = None
 
     def read_ahead(self, count: int) -> None:
-        self._ahead.extend(itertools.islice(self._frames, count + 1))
-        if len(self._ahead) <= count:
-            self.total, self.live = len(self._ahead), False
+        ahead = deque(itertools.islice(self._frames, count + 1))
+        if len(ahead) <= count:
+            self.total = len(ahead)
+        # Frames that were given must not be kept.
+        given = (ahead.popleft() for _ in range(len(ahead)))
+        self._frames = itertools.chain(given, self._frames)
 
     def grab(self) -> bool:
-        item = self._ahead.popleft() if self._ahead else next(self._frames, None)
+        item = next(self._frames, None)
         if item is None:
             return False
         image = np.asarray(item.detach().cpu() if hasattr(item, 'detach') else item)
@@ -147,7 +139,6 @@ class IteratorStream(FrameStream):
         return True
 
     def frame(self) -> np.ndarray:
-        assert self._current is not None
         return self._current
 
 

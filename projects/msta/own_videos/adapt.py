@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets.lists.copies import near_duplicates
+from ..descriptions import read_descriptions
 from ..files import write_text
 from ..foundation import Architecture, load_foundation
 from ..foundation.weights import TINY_SHAPES
@@ -19,7 +20,7 @@ from .config_file import make_config, write_config
 from .earlier import join_earlier, new_classes
 from .files import write_lists, write_results
 from .models import Trial, best_trial, frames_of, machine, score_clips, train_adapters, try_rates
-from .recipe import Choice, Situation, choose, tell
+from .recipe import Choice, Situation, check_given, choose, tell
 from .report import Findings, next_lines, write_report
 from .split import Split, split_clips
 from .state import AdaptError, State, digest
@@ -97,7 +98,17 @@ def adapt(
     collection = collect(source, videos, labels, group, least=1 if before else 2)
     if before is not None:
         collection = join_earlier(before, collection)
+    if Path(source).is_dir() and collection.root in (out, *out.parents):
+        raise AdaptError(f'{out} lies among the videos, where it would be a class: name another')
     given = {key: value for key, value in (settings or {}).items() if value is not None}
+    if not 0 < held_out < 1:
+        raise ValueError(f'the share of held-out clips must lie between 0 and 1, got {held_out}')
+    if not 0 <= seed < 2**32 or workers < 1:
+        raise ValueError(f'seed={seed} must lie in 0..{2**32 - 1}, workers={workers} be at least 1')
+    arch = load_foundation(weights).arch
+    check_given(given, arch.layers)
+    if descriptions is not None:
+        read_descriptions(descriptions, collection.names)
     clips = [(c.path, c.labels, c.group, c.split) for c in collection.clips]
     asked = {
         'videos': digest([str(collection.root), sorted(clips)]),
@@ -114,7 +125,7 @@ def adapt(
     with locked(out / '.adapt.lock', 'is being adapted in (name another --out, or wait)'):
         work = _Work(
             out, collection, weights, before, State.open(out / 'adapt.json', asked, overwrite),
-            seed, workers, command, say,
+            seed, workers, command, say, arch,
         )  # fmt: skip
         return work.run(held_out, window_sec, descriptions, describe, given)
 
@@ -130,6 +141,7 @@ class _Work:
     workers: int
     command: str
     say: Callable[[str], None]
+    arch: Architecture
 
     def run(
         self,
@@ -160,7 +172,7 @@ class _Work:
             )
         write_lists(self.out, root, names, split, left_out, several)
         self.say(f'{len(split.train)} clips to train on, {len(split.test)} held out')
-        arch = load_foundation(self.weights).arch
+        arch = self.arch
         described = self.describe(arch, descriptions, describe)
         choices = self.choose(arch, split, described, given)
         trials = self.search(arch, split, choices)

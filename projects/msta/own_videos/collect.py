@@ -19,6 +19,7 @@ from ..datasets.lists.annotations import (
 )
 from ..datasets.lists.check import recording
 from ..labels import humanize_label, read_labels
+from .state import listed
 
 NAMES_FILE = 'names.csv'
 _PATHS = ('path', 'video', 'video_path', 'filename', 'file')
@@ -130,27 +131,21 @@ def _check(collection: Collection, source: Path, least: int, folders: Sequence[s
             'at least two classes apart. Add a folder of what it must not be taken for'
         )
     empty = [name for name, count in zip(collection.names, counts, strict=True) if not count]
-    if empty:
-        collection.remarks.append(
-            f'recognised by their names alone, without a video ({len(empty)} of {len(counts)} '
-            f'classes): {", ".join(empty[:10])}'
-        )
+    remarks = listed('recognised by their names alone, without a video', empty, len(counts))
     if collection.multi_label:
-        collection.remarks.append(_told(collection.clips))
+        remarks.append(_told(collection.clips))
     foreign = [n for n in collection.names if any(c.isalpha() and not c.isascii() for c in n)]
-    if foreign:
-        collection.remarks.append(
-            f'names that are not in English ({len(foreign)} of {len(counts)} classes), which text '
-            f'towers of English captions know little of: {", ".join(foreign[:5])}'
-        )
+    what = 'names not in English, of which text towers of English captions know little'
+    remarks += listed(what, foreign, len(counts))
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
         first = wordless[0] if folders is None else folders[collection.names.index(wordless[0])]
-        collection.remarks.append(
-            f'names that say nothing to the text tower ({len(wordless)} of {len(counts)} classes): '
-            f'{", ".join(wordless[:5])}; with a folder per class, {NAMES_FILE} in it may give '
-            f'better ones, below a first line folder,name: {first},a person opening a door'
+        what = (
+            f'names that say nothing to the text tower; with a folder per class, {NAMES_FILE} in '
+            f'it may give better ones, below a line folder,name: {first},a person opening a door'
         )
+        remarks += listed(what, wordless, len(counts))
+    collection.remarks += remarks
 
 
 def _told(clips: Sequence[Clip]) -> str:

@@ -53,6 +53,28 @@ class Choice:
     reason: str
 
 
+_LEAST = {'dim': 1, 'batch': 1, 'epochs': 1, 'cached_views': 0}
+
+
+def check_given(given: Mapping[str, Any], layers: int) -> None:
+    """Refuse what no model of ``layers`` blocks can be trained with.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    for name, least in _LEAST.items():
+        if given.get(name, least) < least:
+            raise ValueError(f'{name}={given[name]} must be {least} or more')
+    for rate in given.get('learning_rates', ()):
+        if not 0 < rate < float('inf'):
+            raise ValueError(f'learning rate {rate} must be a positive number')
+    if not 0 <= given.get('smoothing', 0) < 1:
+        raise ValueError(f'smoothing={given["smoothing"]} must lie in 0 to 1')
+    first, last = given.get('blocks', (1, layers))
+    if not 1 <= first <= last <= layers:
+        raise ValueError(f'blocks {first} to {last} must lie in 1 to {layers}, in this order')
+
+
 def choose(situation: Situation, given: Mapping[str, Any] | None = None) -> dict[str, Choice]:
     """Return the recipe: setting -> choice, in the order in which they are told.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .collect import Clip, groups_of
+from .state import listed
 
 
 @dataclass(slots=True)
@@ -41,8 +42,6 @@ def split_clips(
     Raises:
         ValueError: a group that was placed on both sides, or nothing to train on.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f'the share of held-out clips must lie between 0 and 1, got {fraction}')
     sides = _fixed_sides(clips, kept or {})
     wanted = Counter[int]()
     per_class = Counter(label for clip in clips for label in clip.labels)
@@ -108,24 +107,13 @@ def _fixed_sides(clips: Sequence[Clip], kept: Mapping[str, str]) -> dict[str, st
 def _remarks(
     names: Sequence[str], counts: Mapping[int, int], trained: Counter, held: Counter
 ) -> list[str]:
-    remarks = []
-
-    def say(what: str, found: Sequence[str]) -> None:
-        if found:
-            more = ', ...' if len(found) > 10 else ''
-            listed = ', '.join(found[:10]) + more
-            remarks.append(f'{what} ({len(found)} of {len(names)} classes): {listed}')
-
     sides = [(name, trained[k], held[k]) for k, name in enumerate(names)]
-    say(
-        'trained on and not tested, since the clips are too few or of one recording',
-        [name for name, train, test in sides if train and not test],
-    )
-    say('tested and not trained on', [name for name, train, test in sides if test and not train])
-    say(
-        'tested on fewer than 5 clips, which says little about each',
-        [name for name, _, test in sides if 0 < test < 5],
-    )
+    what = 'trained on and not tested, since the clips are too few or of one recording'
+    remarks = listed(what, [n for n, train, test in sides if train and not test], len(names))
+    untrained = [n for n, train, test in sides if test and not train]
+    remarks += listed('tested and not trained on', untrained, len(names))
+    what = 'tested on fewer than 5 clips, which says little about each'
+    remarks += listed(what, [n for n, _, test in sides if 0 < test < 5], len(names))
     present = [count for count in counts.values() if count]
     if max(present) > 5 * min(present):
         remarks.append(f'classes have between {min(present)} and {max(present)} clips')

@@ -1,11 +1,11 @@
-"""What an interrupted adaptation was asked and has done. No torch."""
+"""What an interrupted adaptation was asked and has done, and small helpers. No torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +73,10 @@ def digest(value: Any) -> str:
     """Return a short hash of plain data."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()
+
+
+def listed(what: str, names: Sequence[str], classes: int) -> list[str]:
+    """A remark that names the first ten classes that it holds for; none where there are none."""
+    more = ', ...' if len(names) > 10 else ''
+    told = f'{what} ({len(names)} of {classes} classes): {", ".join(names[:10])}{more}'
+    return [told] if names else []

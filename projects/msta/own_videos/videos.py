@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ..datasets.lists.annotations import unlistable
 from ..datasets.lists.probe import probe_videos
 from .collect import Clip, Collection
 from .state import AdaptError
@@ -35,10 +36,12 @@ def check_videos(
     """
     paths = [clip.path for clip in collection.clips]
     journal = folder / 'checked.jsonl'
-    probes = probe_videos(collection.root, paths, workers=workers, journal=journal)
-    bad = {probe.path: probe.detail for probe in probes if probe.reason}
+    bad = {path: f'{why}; rename it' for path in paths if (why := unlistable(path))}
+    listable = [path for path in paths if path not in bad]
+    probes = probe_videos(collection.root, listable, workers=workers, journal=journal)
+    bad |= {probe.path: probe.detail for probe in probes if probe.reason}
     for path, why in bad.items():
-        say(f'left out: {path}: {why}')
+        say(f'left out: {path!a}: {why}' if unlistable(path) else f'left out: {path}: {why}')
     good = [clip for clip in collection.clips if clip.path not in bad]
     readable = {label for clip in good for label in clip.labels}
     if len(readable) < 2:

@@ -198,7 +198,7 @@ def test_wrong_indices_are_in_the_report(tmp_path):
         (('list.txt',), 2, 'give the folder of its videos'),
         (('list.txt', '--videos', '.', '--videos', '.'), 2, '2 folders given by --videos'),
         (('list.txt', '--videos', '.', '--labels', 'none.txt'), 2, 'no label file'),
-        (('list.txt', '--videos', '.', '--workers', '0'), 2, '0 is not 1 or more'),
+        (('list.txt', '--videos', '.', '--workers', '0'), 2, 'is not an integer from 1'),
     ],
 )
 def test_user_errors(args, status, message, tmp_path):

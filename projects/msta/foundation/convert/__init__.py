@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..architecture import Architecture, FoundationError
+from ..architecture import FoundationError
 from ..facts import OPEN_FACTS
 from ..presets import PRESETS
 from .foreign import refuse_foreign
 from .hf import from_hf
 from .keys import StateDict
-from .openai import from_custom_text, from_long_clip, from_openai
+from .openai import from_custom_text, from_long_clip, from_openai, from_slowfast, from_vifi
 from .timm import from_timm
-from .tuned import from_slowfast, from_vifi
 from .viclip import from_viclip, to_viclip
 
 __all__ = ['FORMATS', 'Format', 'detect_format', 'strip_wrappers', 'to_viclip']
@@ -51,21 +50,23 @@ class Format(NamedTuple):
         return {**self.facts, **(heads if self.heads_by_64 else {})}
 
 
-def _of_all_sizes(arch: Architecture) -> dict[str, Any]:
+HEADS = {'heads': 'width', 'text_heads': 'text_width'}
+
+
+def _of_all_sizes(kind: str) -> dict[str, Any]:
+    arch = PRESETS[kind, 'b16']
     return {name: getattr(arch, name) for name in OPEN_FACTS if name not in HEADS}
 
 
-HEADS = {'heads': 'width', 'text_heads': 'text_width'}
 # clip/model.py and clip.py of openai/CLIP; viclip.py, viclip_vision.py, viclip_text.py and the demo
-# of OpenGVLab/InternVideo (ViCLIP). In both all towers have 64 channels a head.
-_OPENAI_FACTS = _of_all_sizes(PRESETS['CLIP', 'b16'])
-_VICLIP_FACTS = _of_all_sizes(PRESETS['ViCLIP', 'b16'])
+# of OpenGVLab/InternVideo (ViCLIP). OpenAI's builds all towers with 64 channels a head.
+_OPENAI_FACTS = _of_all_sizes('CLIP')
+_VICLIP_FACTS = _of_all_sizes('ViCLIP')
 # What is the same in all of them: modeling_siglip.py of transformers.
 _SIGLIP_FACTS = {
-    name: getattr(PRESETS['SigLIP', 'b16'], name)
-    for name in ('pooling', 'text_pooling', 'causal', 'frame_attention')
-}
-_PERCEPTION_FACTS = _of_all_sizes(PRESETS['PerceptionEncoder', 'b16'])
+    'pooling': 'attention', 'text_pooling': 'last', 'causal': False, 'frame_attention': 'own',
+}  # fmt: skip
+_PERCEPTION_FACTS = _of_all_sizes('PerceptionEncoder')
 _TEXT_MARKS = ('text.token_embedding.weight', 'logit_scale')
 _CLIP_MARKS = ('visual.conv1.weight', 'token_embedding.weight', 'text_projection', 'logit_scale')
 
@@ -84,7 +85,7 @@ FORMATS = (
     Format(
         'ViCLIP', 'ViCLIP',
         ('vision_encoder.conv1.weight', 'text_encoder.token_embedding.weight', 'temp'),
-        from_viclip, _VICLIP_FACTS, heads_by_64=True,
+        from_viclip, _VICLIP_FACTS,
     ),
     Format(
         'Hugging Face CLIP', 'CLIP',
