@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 
 from ..datasets.decoding import DecodeProcess
 from ..datasets.readers import IsolatedReader
 from ..files import replacing, write_json
-from ..inference.annotate import VideoWriter
+from ..inference.annotate import h264_encoder
 from .collect import Clip
 from .state import digest
 
@@ -93,17 +96,17 @@ def _cut(video: str, window_sec: float, place: Path) -> list[Path]:
 
 
 def _write(reader: IsolatedReader, start_sec: float, window_sec: float, path: Path) -> None:
-    fps = min(_FPS, reader.get_avg_fps())
-    wanted = start_sec + np.arange(max(1, int(window_sec * fps))) / fps
-    writer: VideoWriter | None = None
-    try:
+    fps = Fraction(min(_FPS, reader.get_avg_fps())).limit_denominator(1001)
+    wanted = start_sec + np.arange(max(1, int(window_sec * fps))) / float(fps)
+    stream: Any = None
+    with av.open(str(path), 'w', format='mp4') as container:
         for index in np.searchsorted(reader.times, wanted, 'right').clip(1) - 1:
-            frame = reader.get_batch([int(index)]).asnumpy()[0, ..., ::-1]
+            frame = reader.get_batch([int(index)]).asnumpy()[0]
             scale = min(1.0, _SIDE / min(frame.shape[:2]))
             height, width = (max(2, round(side * scale / 2) * 2) for side in frame.shape[:2])
+            if stream is None:
+                stream = container.add_stream(h264_encoder() or 'mpeg4', rate=fps)
+                stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
             image = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-            writer = writer or VideoWriter(path, width, height, fps)
-            writer.write(image)
-    finally:
-        if writer is not None:
-            writer.close()
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode())
