@@ -44,7 +44,7 @@ def test_each_class_is_measured_for_itself(made):
     precisions = [row['adapted'] for row in results['per_class']]
     assert results['headline']['adapted']['value'] == pytest.approx(100 * np.mean(precisions))
     assert 0 < results['threshold'] < 1 and set(results['trials'][0]) == {
-        'rate', 'mean average precision',
+        'rate', 'mean average precision', 'loss',
     }  # fmt: skip
     assert 'may have several classes (column labels; 2.0' in ' '.join(results['remarks'])
     page = (made / 'report.html').read_text()

@@ -41,6 +41,9 @@ def test_cross_entropy_and_consistency_by_hand():
     )
     cross_entropy = (math.log(1 + math.exp(2)) + math.log(1 + math.exp(-10))) / 2
     assert losses['loss_cls'].item() == pytest.approx(cross_entropy, abs=1e-5)
+    # A tenth is spread over two classes: 0.05 times (6 - 8) and (10 - 0), how far they are apart.
+    smoothed = head(label_smooth_eps=0.1).loss((VIDEO, CLASSES, SCALE), samples(0, 1))
+    assert smoothed['loss_cls'].item() == pytest.approx(cross_entropy + 0.2, abs=1e-5)
     # Mean over the two classes of 2 - cos_s - cos_t: (2 - 1 - 0 + 2 - 0.8 + 1) / 2.
     assert losses['loss_consistency'].item() == pytest.approx(0.5 * (1.0 + 2.2) / 2, abs=1e-5)
 

@@ -29,11 +29,12 @@ def test_a_folder_per_class(tmp_path):
 def test_names_that_say_nothing_are_remarked_and_replaced(tmp_path):
     make(tmp_path, ['id_42/a.mp4', '007/b.mp4', 'juggling/c.mp4'])
     (remark,) = collect(tmp_path).remarks
-    assert '2 class names say nothing' in remark and 'names.csv' in remark
+    assert '(2 of ' in remark and 'names.csv' in remark and '007,a person' in remark
     (tmp_path / 'names.csv').write_text('folder,name\nid_42,opening a door\n007,打篮球\n')
     found = collect(tmp_path)
     assert sorted(found.names) == sorted(['opening a door', '打篮球', 'juggling'])
-    assert not found.remarks
+    (remark,) = found.remarks
+    assert 'not in English' in remark and '(1 of 3 classes)' in remark and remark.endswith('打篮球')
 
 
 def test_names_of_no_folder_are_refused(tmp_path):

@@ -17,14 +17,19 @@ def test_few_clips_on_a_processor():
     chosen = values(FEW)
     assert chosen['blocks'] == (8, 12) and chosen['dim'] == 128 and chosen['scale'] == 0.005
     assert chosen['cached_views'] > 0 and chosen['amp'] is False
-    assert FEW.clips // chosen['batch'] >= 5
+    assert FEW.clips // chosen['batch'] >= 5 and len(chosen['learning_rates']) == 1
     assert chosen['targets'] == ('template',)
 
 
 def test_many_clips_on_a_gpu():
     chosen = values(replace(FEW, counts=(500, 400), gpu_gib=80.0, described=True))
     assert chosen['blocks'] == (1, 12) and chosen['cached_views'] == 0 and chosen['amp']
-    assert chosen['batch'] == 32 and chosen['targets'] == ('spatial', 'temporal')
+    assert chosen['batch'] == 32 and len(chosen['learning_rates']) == 3
+    assert chosen['targets'] == ('spatial', 'temporal')
+
+
+def test_labels_are_smoothed_for_a_tiny_model_alone():
+    assert values(FEW)['smoothing'] == 0 < values(replace(FEW, width=128))['smoothing']
 
 
 @pytest.mark.parametrize('name', ['pan left', 'turn clockwise', '向左走', 'nach rechts'])
@@ -44,10 +49,9 @@ def test_what_the_user_decides_is_taken():
     chosen = choose(FEW, {'epochs': 3, 'flip': False})
     assert chosen['epochs'].value == 3 and chosen['epochs'].reason == 'given'
     assert chosen['flip'].value is False
+    assert choose(FEW, {'batch': 100})['batch'].value == 32  # all there is
     with pytest.raises(ValueError, match="no setting 'epoch'"):
         choose(FEW, {'epoch': 3})
-    with pytest.raises(ValueError, match=r'cached_views=4 .* block 1'):
-        choose(FEW, {'blocks': (1, 12), 'cached_views': 4})
 
 
 def test_choices_are_told_with_their_reasons():

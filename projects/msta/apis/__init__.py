@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..datasets.readers import read_frames
+    from ..datasets.shapes.folder import make_shapes
     from ..descriptions import read_descriptions
     from ..foundation import load_foundation
     from ..inference.inferencer import MSTAInferencer
@@ -22,12 +24,14 @@ _MEMBERS = {
     'adapt': 'own_videos.adapt',
     'analyse': 'inference.long_videos',
     'load_foundation': 'foundation',
+    'make_shapes': 'datasets.shapes.folder',
     'read_descriptions': 'descriptions',
+    'read_frames': 'datasets.readers',
     'test': 'training.launch',
     'train': 'training.launch',
 }
 __all__ = ['MSTAInferencer', 'Rejection', 'VideoResult', 'adapt', 'analyse']
-__all__ += ['load_foundation', 'read_descriptions', 'test', 'train']
+__all__ += ['load_foundation', 'make_shapes', 'read_descriptions', 'read_frames', 'test', 'train']
 
 
 def __getattr__(name: str) -> Any:

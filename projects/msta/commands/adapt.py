@@ -30,6 +30,14 @@ add(
     'such clips stay on one side of the split',
 )
 add('--held-out', type=float, default=0.25, help='share that is tested (%(default)s)')
+add(
+    '--window',
+    type=float,
+    default=10.0,
+    metavar='SECONDS',
+    help='a video of three such lengths or more is cut into windows of it, each with its class '
+    '(%(default)g); 0: never',
+)
 add('--seed', type=int, default=0, help='of split and training (%(default)s)')
 add(
     '--describe',
@@ -42,7 +50,8 @@ add('--workers', type=int, default=2, help='decoding processes (%(default)s)')
 add('--overwrite', action='store_true', help='start over in a folder made from other videos')
 
 _RECIPE = (
-    'epochs', 'batch', 'learning_rates', 'blocks', 'dim', 'cached_views', 'flip', 'amp', 'balanced',
+    'epochs', 'batch', 'learning_rates', 'blocks', 'dim', 'cached_views', 'smoothing',
+    'flip', 'amp', 'balanced',
 )  # fmt: skip
 on_or_off = argparse.BooleanOptionalAction
 add = parser.add_argument_group('recipe (chosen from what there is, unless given)').add_argument
@@ -59,6 +68,7 @@ add(
 add('--blocks', type=int, nargs=2, metavar=('FIRST', 'LAST'))
 add('--dim', type=int, help='width of the adapters')
 add('--cached-views', type=int, help='views kept of each clip; 0: new ones in every epoch')
+add('--smoothing', type=float, help='of labels, 0 to 1')
 add('--flip', action=on_or_off)
 add('--amp', action=on_or_off)
 add('--balanced', action=on_or_off, help='show rare classes more often')
@@ -88,6 +98,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         group=args.group,
         start=args.start,
         held_out=args.held_out,
+        window_sec=args.window,
         seed=args.seed,
         descriptions=args.descriptions,
         describe=describe if args.describe else None,

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,18 @@ class IsolatedReader:
 
     def _warn(self, message: str) -> None:
         warnings.warn(f'{self.path}: {message}', DamagedVideoWarning, stacklevel=3)
+
+
+def read_frames(path: str | Path, count: int = 8) -> np.ndarray:
+    """Read frames ``(count, H, W, 3)``, uint8 RGB, at equal distances, as a test clip does.
+
+    Raises:
+        VideoDecodeError: the video cannot be read.
+    """
+    reader = IsolatedReader(str(path))
+    total = len(reader)
+    picked = [(2 * number + 1) * total // (2 * count) for number in range(count)]
+    return reader.get_batch(picked).asnumpy()
 
 
 class BlankReader:

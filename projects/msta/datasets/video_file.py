@@ -126,7 +126,8 @@ class VideoFile:
         pts = scan.pts
         if pts is None:
             return None
-        times = times_of(pts, stream.time_base, stream.average_rate)
+        # Of the new one: the closed container's stream reads memory that is freed.
+        times = times_of(pts, self._stream.time_base, self._stream.average_rate)
         return Table(times, pts, scan.keys, 0, len(pts), False)
 
     def _prove(self) -> Table:

@@ -42,6 +42,7 @@ class ConsistencyHead(BaseHead):
             its prompt).
         topk: accuracies logged during training.
         average_clips: ``'prob'`` (the paper), ``'score'`` or None, as in ``BaseHead``.
+        label_smooth_eps: share of a label that is spread over all classes, as in ``BaseHead``.
         multi_class: whether a video may have several labels, as in ``BaseHead``; the data set's
             ``multi_class`` must agree.
         logit_bias: added to scaled cosines with ``multi_class``; None as described above.
@@ -56,6 +57,7 @@ class ConsistencyHead(BaseHead):
         targets: Sequence[str] = ('spatial', 'temporal'),
         topk: int | Sequence[int] = (1, 5),
         average_clips: str | None = 'prob',
+        label_smooth_eps: float = 0.0,
         multi_class: bool = False,
         logit_bias: float | None = None,
         threshold: float | None = None,
@@ -67,6 +69,7 @@ class ConsistencyHead(BaseHead):
             in_channels=0,
             loss_cls=dict(type='BCELossWithLogits' if multi_class else 'CrossEntropyLoss'),
             multi_class=multi_class,
+            label_smooth_eps=label_smooth_eps,
             topk=topk if isinstance(topk, int) else tuple(topk),
             average_clips=average_clips,
             init_cfg=init_cfg,

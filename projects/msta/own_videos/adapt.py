@@ -19,7 +19,7 @@ from .collect import SEVERAL, Clip, Collection, collect
 from .config_file import make_config, write_config
 from .earlier import join_earlier, new_classes
 from .files import write_lists, write_results
-from .models import best_trial, frames_of, machine, score_clips, train_adapters, try_rates
+from .models import Trial, best_trial, frames_of, machine, score_clips, train_adapters, try_rates
 from .recipe import Choice, Situation, check_given, choose, tell
 from .report import Findings, next_lines, write_report
 from .split import Split, split_clips
@@ -53,6 +53,7 @@ def adapt(
     group: str | None = None,
     start: str | Path | None = None,
     held_out: float = 0.25,
+    window_sec: float = 10.0,
     seed: int = 0,
     descriptions: str | Path | None = None,
     describe: Callable[[Path, Path, int], None] | None = None,
@@ -75,6 +76,8 @@ def adapt(
         foundation: file or folder of foundation weights; the tiny model that ships if None.
         start: the folder of an earlier call, whose classes, split and adapters are taken over.
         held_out: the share of each class's clips that is tested and not trained on.
+        window_sec: a video of three times this length or more is cut into windows of it, each
+            with the video's class; 0 cuts none.
         seed: of the split and of training.
         descriptions: a description file of the classes.
         describe: writes one instead, given the label file, the path to write and the number of
@@ -114,6 +117,7 @@ def adapt(
         'foundation': str(weights),
         'start': str(before or ''),
         'held_out': held_out,
+        'window_sec': window_sec,
         'seed': seed,
         'descriptions': str(descriptions or ('asked for' if describe else '')),
         'settings': digest(given),
@@ -124,7 +128,7 @@ def adapt(
             out, collection, weights, before, State.open(out / 'adapt.json', asked, overwrite),
             seed, workers, command, say, arch,
         )  # fmt: skip
-        return work.run(held_out, descriptions, describe, given)
+        return work.run(held_out, window_sec, descriptions, describe, given)
 
 
 @dataclass(slots=True)
@@ -143,6 +147,7 @@ class _Work:
     def run(
         self,
         held_out: float,
+        window_sec: float,
         descriptions: str | Path | None,
         describe: Callable[[Path, Path, int], None] | None,
         given: Mapping[str, Any],
@@ -153,7 +158,7 @@ class _Work:
         self.note(self.collection.remarks)
         self.say('checking every video')
         good, left_out, hashes = check_videos(
-            self.collection, self.workers, self.out / 'checked.jsonl', self.say
+            self.collection, self.workers, self.out, self.say, window_sec
         )
         split = split_clips(good, names, held_out, self.seed)
         self.note(split.remarks)
@@ -173,11 +178,11 @@ class _Work:
         choices = self.choose(arch, split, described, given)
         trials = self.search(arch, split, choices)
         rates = choices['learning_rates'].value
-        tried = best_trial(trials) if trials else (rates[len(rates) // 2], 0.0, None)
-        rate, threshold = tried[0], 0.5 if tried[2] is None else tried[2]
+        best = best_trial(trials) if trials else Trial(rates[len(rates) // 2], 0.0, 0.0)
+        rate, threshold = best.rate, 0.5 if best.threshold is None else best.threshold
         self.say(f'learning rate {rate:g}')
         if several:
-            why = 'nothing to choose it by' if tried[2] is None else 'the highest F1 in the trial'
+            why = 'the highest F1 in the trial' if trials else 'nothing to choose it by'
             self.say(f'labels are shown from a probability of {threshold:.2f} on ({why})')
         config = self.out / 'config.py'
         cfg = make_config(
@@ -190,7 +195,7 @@ class _Work:
         frozen, adapted = self.evaluate(split.test, config, checkpoint)
         findings = Findings(
             f'{self.out.name}: recognising {len(names)} actions', names, split.train, split.test,
-            frozen, adapted, choices, [(tried[0], tried[1]) for tried in trials],
+            frozen, adapted, choices, trials,
             [*self.collection.remarks, *split.remarks],
             left_out, copies, new_classes(self.before, names), self.command, self.out,
             several, threshold,
@@ -240,15 +245,15 @@ class _Work:
 
     def search(
         self, arch: Architecture, split: Split, choices: Mapping[str, Choice]
-    ) -> list[tuple[float, float, float | None]]:
-        """What :func:`.models.try_rates` gives on a fifth of the training clips, held out.
+    ) -> list[Trial]:
+        """What :func:`.models.try_rates` gives on a third of the training clips, held out.
 
         [] for a single rate, unless it is several labels that a threshold is wanted for.
         """
         rates = choices['learning_rates'].value
         names = self.collection.names
         inner = split_clips(
-            [Clip(c.path, c.labels, c.group) for c in split.train], names, 0.2, self.seed + 1
+            [Clip(c.path, c.labels, c.group) for c in split.train], names, 1 / 3, self.seed + 1
         )
         if len(rates) == 1 and not self.collection.multi_label:
             return []
@@ -259,13 +264,16 @@ class _Work:
             )
             return []
 
+        batch = Choice(min(choices['batch'].value, len(inner.train)), choices['batch'].reason)
+        fewer = {**choices, 'batch': batch}
+
         def config_for(rate: float, folder: Path) -> Path:
             cfg = make_config(
-                arch, self.weights, self.out, self.collection.root, choices, rate, self.seed,
+                arch, self.weights, self.out, self.collection.root, fewer, rate, self.seed,
                 inner.test, self.before and self.before / 'adapters.pth', self.out / 'search',
                 self.collection.multi_label,
             )  # fmt: skip
-            write_config(folder / 'config.py', cfg, choices, f'a trial of {self.command}')
+            write_config(folder / 'config.py', cfg, fewer, f'a trial of {self.command}')
             return folder / 'config.py'
 
         several = self.collection.multi_label

@@ -19,6 +19,7 @@ from ..datasets.lists.annotations import (
 )
 from ..datasets.lists.check import recording
 from ..labels import humanize_label, read_labels
+from .state import listed
 
 NAMES_FILE = 'names.csv'
 _PATHS = ('path', 'video', 'video_path', 'filename', 'file')
@@ -91,7 +92,7 @@ def collect(
         AnnotationError: nothing that can be trained on, with what is missing.
     """
     source = Path(source).expanduser()
-    several = False
+    several, folders = False, None
     if source.is_dir():
         found, folders = scan_folder(source, None if labels is None else read_labels(labels))
         names = _names_of_folders(source, folders)
@@ -116,12 +117,12 @@ def collect(
     if not root.is_dir():
         raise AnnotationError(f'{root}: no such folder of videos')
     collection = Collection(root.resolve(), names, clips, multi_label=several)
-    _check(collection, source, least)
+    _check(collection, source, least, folders)
     collection.clips = _with_groups(clips, group if column is None else None)
     return collection
 
 
-def _check(collection: Collection, source: Path, least: int) -> None:
+def _check(collection: Collection, source: Path, least: int, folders: Sequence[str] | None) -> None:
     counts = collection.counts()
     present = [name for name, count in zip(collection.names, counts, strict=True) if count]
     if len(present) < least:
@@ -130,20 +131,21 @@ def _check(collection: Collection, source: Path, least: int) -> None:
             'at least two classes apart. Add a folder of what it must not be taken for'
         )
     empty = [name for name, count in zip(collection.names, counts, strict=True) if not count]
-    if empty:
-        collection.remarks.append(
-            f'{len(empty)} classes have no video and are recognised by their names alone: '
-            f'{", ".join(empty[:10])}'
-        )
+    remarks = listed('recognised by their names alone, without a video', empty, len(counts))
     if collection.multi_label:
-        collection.remarks.append(_told(collection.clips))
+        remarks.append(_told(collection.clips))
+    foreign = [n for n in collection.names if any(c.isalpha() and not c.isascii() for c in n)]
+    what = 'names not in English, of which text towers of English captions know little'
+    remarks += listed(what, foreign, len(counts))
     wordless = [name for name in collection.names if _NO_WORD.fullmatch(name.strip())]
     if wordless:
-        collection.remarks.append(
-            f'{len(wordless)} class names say nothing to the text tower ({", ".join(wordless[:5])})'
-            f': write better ones into {NAMES_FILE} beside the folders, one line per class: '
-            f'{wordless[0]},a person opening a door'
+        first = wordless[0] if folders is None else folders[collection.names.index(wordless[0])]
+        what = (
+            f'names that say nothing to the text tower; with a folder per class, {NAMES_FILE} in '
+            f'it may give better ones, below a line folder,name: {first},a person opening a door'
         )
+        remarks += listed(what, wordless, len(counts))
+    collection.remarks += remarks
 
 
 def _told(clips: Sequence[Clip]) -> str:
@@ -153,10 +155,8 @@ def _told(clips: Sequence[Clip]) -> str:
             f'the column {SEVERAL} has one class for every video, and each class is still judged '
             'for itself: call the column label to have the classes told from each other'
         )
-    return (
-        f'a video may have several classes (column {SEVERAL}; {mean:.1f} on average): each class '
-        'is judged for itself'
-    )
+    several = f'column {SEVERAL}; {mean:.1f} on average'
+    return f'a video may have several classes ({several}): each class is judged for itself'
 
 
 def _names_of_folders(source: Path, folders: Sequence[str]) -> list[str]:

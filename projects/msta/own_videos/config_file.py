@@ -75,6 +75,8 @@ def make_config(
     head = dict(type='ConsistencyHead', alpha=1.0, targets=tuple(value['targets']))
     if multi_label:
         head |= dict(multi_class=True, threshold=threshold)
+    elif value['smoothing']:
+        head |= dict(label_smooth_eps=value['smoothing'])
     metric = dict(type='MultiLabelMetric' if multi_label else 'MSTAMetric')
     spelt = {f: getattr(arch, f) for f in arch.__dataclass_fields__ if f != 'kind'}
     settings: dict[str, Any] = dict(

@@ -1,4 +1,4 @@
-"""What an earlier adaptation leaves to the next: classes, clips, split and adapters. No torch."""
+"""What an earlier adaptation leaves to the next: classes, clips, split and adapters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from ..datasets.lists.annotations import AnnotationError
 from ..labels import read_labels
 from .collect import SEVERAL, Clip, Collection
+from .windows import WINDOWS_FILE
 
 SPLIT_FILE = 'split.json'
 
@@ -58,6 +59,8 @@ def join_earlier(before: Path, new: Collection) -> Collection:
         for path, entry in known.items()
     ]
     seen = set(known)
+    if (before / WINDOWS_FILE).is_file():  # long videos, which its clips were cut from
+        seen |= set(json.loads((before / WINDOWS_FILE).read_text(encoding='utf-8')))
     for clip in new.clips:
         whole = new.root / clip.path
         if str(whole) in seen:

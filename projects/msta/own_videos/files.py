@@ -58,7 +58,9 @@ def write_results(path: Path, findings: Findings, figures: Mapping[str, Any], ra
             for part in figures.get('parts', [])
         ],
         'learning_rate': rate,
-        'trials': [{'rate': tried, findings.measure: value} for tried, value in findings.trials],
+        'trials': [
+            {'rate': t.rate, findings.measure: t.value, 'loss': t.loss} for t in findings.trials
+        ],
         **({'threshold': findings.threshold} if findings.multi_label else {}),
         'choices': {name: asdict(choice) for name, choice in findings.choices.items()},
         **({'per_class': per_class(findings)} if findings.multi_label else {}),

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..datasets.decoding import VideoDecodeError
-from ..datasets.readers import IsolatedReader
+from ..datasets.readers import read_frames
 from ..evaluation.measures import best_threshold
 from .collect import Clip
 from .judge import right_answers, truth_of
 from .state import State
-
-_FRAMES = 8
 
 
 def machine() -> tuple[float | None, int]:
@@ -41,7 +40,12 @@ def train_adapters(config: Path, work_dir: Path, target: Path) -> Path:
     if target.is_file():
         return target
     quiet = {'log_level': 'WARNING', 'default_hooks.progress.type': 'ProgressHook'}
-    train(config, work_dir=work_dir, resume='auto', validate=False, cfg_options=quiet)
+    # Squares of small gradients are numbers that a CPU is slow with, and nothing needs.
+    torch.set_flush_denormal(True)
+    try:
+        train(config, work_dir=work_dir, resume='auto', validate=False, cfg_options=quiet)
+    finally:
+        torch.set_flush_denormal(False)
     last = Path((work_dir / 'last_checkpoint').read_text(encoding='utf-8').strip())
     with replacing(target) as temporary:
         torch.save({'state_dict': read_checkpoint(last).state_dict, 'meta': {}}, temporary)
@@ -67,6 +71,20 @@ def score_clips(
     return scores
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a learning rate gave on held-out training clips.
+
+    ``value`` is the accuracy in 0..1 and ``loss`` the mean of -log p of the true class; with
+    several labels the mean average precision, 1 minus it, and the best ``threshold``.
+    """
+
+    rate: float
+    value: float
+    loss: float
+    threshold: float | None = None
+
+
 def try_rates(
     rates: Sequence[float],
     held_out: Sequence[Clip],
@@ -77,15 +95,8 @@ def try_rates(
     workers: int,
     say: Callable[[str], None],
     multi_label: bool = False,
-) -> list[tuple[float, float, float | None]]:
-    """Train with each learning rate and test on held-out training clips.
-
-    Returns:
-        (rate, accuracy or, with ``multi_label``, mean average precision in 0..1, and the best
-        threshold there) for each.
-    """
-    from ..evaluation.multi_label import average_precisions
-
+) -> list[Trial]:
+    """Train with each learning rate and test on held-out training clips."""
     trials = []
     for rate in rates:
         step = f'learning rate {rate:g}'
@@ -96,34 +107,40 @@ def try_rates(
             config = config_for(rate, place)
             checkpoint = train_adapters(config, place / 'training', place / 'adapters.pth')
             scores = score_clips(config, checkpoint, root, held_out, workers)
-            if multi_label:
-                truth = truth_of(held_out, scores.shape[1])
-                value = float(np.nanmean(average_precisions(scores, truth)))
-                found = [value, best_threshold(scores, truth)]
-            else:
-                found = right_answers(scores, np.array([clip.label for clip in held_out])).mean()
-                found = float(found)
+            found = _measured(scores, held_out, multi_label)
             state.set(step, found)
-        value, threshold = found if multi_label else (found, None)
-        measure = 'mean average precision' if multi_label else 'right'
-        say(f'  {100 * value:.1f}% {measure} on {len(held_out)} held-out training clips')
-        trials.append((rate, value, threshold))
+        trial = Trial(rate, *found)
+        measure = 'mean average precision' if multi_label else f'right, loss {trial.loss:.2f},'
+        say(f'  {100 * trial.value:.1f}% {measure} on {len(held_out)} held-out training clips')
+        trials.append(trial)
     return trials
 
 
-def best_trial(
-    trials: Sequence[tuple[float, float, float | None]],
+def _measured(
+    scores: np.ndarray, clips: Sequence[Clip], multi_label: bool
 ) -> tuple[float, float, float | None]:
-    """The trial of the best value; of equal ones the lowest rate, which changes the model least."""
-    return min(trials, key=lambda trial: (-trial[1], trial[0]))
+    if multi_label:
+        from ..evaluation.multi_label import average_precisions
+
+        truth = truth_of(clips, scores.shape[1])
+        value = float(np.nanmean(average_precisions(scores, truth)))
+        return value, 1 - value, best_threshold(scores, truth)
+    labels = np.array([clip.label for clip in clips])
+    known = np.isfinite(scores).all(1)
+    sure = scores[known, labels[known]].clip(1e-9)
+    return float(right_answers(scores, labels).mean()), float(-np.log(sure).mean()), None
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """The trial of the lowest loss, which tells a handful of clips apart where accuracies tie; of
+    equal ones the lowest rate, which changes the model least.
+    """
+    return min(trials, key=lambda trial: (trial.loss, trial.rate))
 
 
 def frames_of(path: Path) -> np.ndarray | None:
-    """Frames ``(8, H, W, 3)`` at equal distances, as a test clip samples them; None if none."""
+    """The frames that a test clip samples, ``(8, H, W, 3)``; None if they cannot be read."""
     try:
-        reader = IsolatedReader(str(path))
-        total = len(reader)
-        picked = [(2 * number + 1) * total // (2 * _FRAMES) for number in range(_FRAMES)]
-        return reader.get_batch(picked).asnumpy()
+        return read_frames(path)
     except VideoDecodeError:
         return None

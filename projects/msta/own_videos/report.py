@@ -17,6 +17,7 @@ from ..files import write_text
 from . import several
 from .collect import Clip
 from .judge import Rate, paired_gain, rate, right_answers
+from .models import Trial
 from .recipe import Choice, words
 
 _MOST_CLASSES_IN_MATRIX = 40
@@ -39,7 +40,7 @@ class Findings:
     frozen: np.ndarray
     adapted: np.ndarray
     choices: dict[str, Choice]
-    trials: list[tuple[float, float]] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     copies: list[tuple[str, str]] = field(default_factory=list)
@@ -112,7 +113,9 @@ def write_report(
             dict(name=name.replace('_', ' '), value=words(c.value), reason=c.reason)
             for name, c in findings.choices.items()
         ],
-        trials=', '.join(f'{rate:g} gave {100 * right:.1f}%' for rate, right in findings.trials),
+        trials=', '.join(
+            f'{t.rate:g} gave {100 * t.value:.1f}% (loss {t.loss:.2f})' for t in findings.trials
+        ),
         commands='\n'.join(['# made by', findings.command, '# next', *next_lines(findings)]),
     )
     write_text(path, page)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .collect import Clip, groups_of
+from .state import listed
 
 
 @dataclass(slots=True)
@@ -106,28 +107,14 @@ def _fixed_sides(clips: Sequence[Clip], kept: Mapping[str, str]) -> dict[str, st
 def _remarks(
     names: Sequence[str], counts: Mapping[int, int], trained: Counter, held: Counter
 ) -> list[str]:
-    remarks = []
-    untested = [name for k, name in enumerate(names) if trained[k] and not held[k]]
-    if untested:
-        remarks.append(
-            f'{len(untested)} classes are trained on and not tested, since their clips are too few '
-            f'or of one recording: {", ".join(untested[:10])}'
-        )
-    untrained = [name for k, name in enumerate(names) if held[k] and not trained[k]]
-    if untrained:
-        remarks.append(
-            f'{len(untrained)} classes are tested and not trained on: {", ".join(untrained[:10])}'
-        )
-    few = [name for k, name in enumerate(names) if 0 < held[k] < 5]
-    if few:
-        remarks.append(
-            f'{len(few)} classes are tested on fewer than 5 clips, which says little about each: '
-            f'{", ".join(few[:10])}'
-        )
+    sides = [(name, trained[k], held[k]) for k, name in enumerate(names)]
+    what = 'trained on and not tested, since the clips are too few or of one recording'
+    remarks = listed(what, [n for n, train, test in sides if train and not test], len(names))
+    untrained = [n for n, train, test in sides if test and not train]
+    remarks += listed('tested and not trained on', untrained, len(names))
+    what = 'tested on fewer than 5 clips, which says little about each'
+    remarks += listed(what, [n for n, _, test in sides if 0 < test < 5], len(names))
     present = [count for count in counts.values() if count]
     if max(present) > 5 * min(present):
-        remarks.append(
-            f'classes have between {min(present)} and {max(present)} clips: rare ones are shown '
-            'more often in training (class-balanced sampling)'
-        )
+        remarks.append(f'classes have between {min(present)} and {max(present)} clips')
     return remarks

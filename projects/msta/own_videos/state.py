@@ -1,14 +1,19 @@
-"""What an interrupted adaptation was asked and has done. No torch."""
+"""What an interrupted adaptation was asked and has done, and small helpers. No torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files import write_json
+
+# What steps leave for a later call to continue from.
+_MADE = ('adapters.pth', 'descriptions.json', 'windows.json')
+_MADE_FOLDERS = ('training', 'search', 'features', 'windows')
 
 
 class AdaptError(ValueError):
@@ -23,7 +28,7 @@ class State:
 
     @classmethod
     def open(cls, path: Path, asked: Mapping[str, Any], overwrite: bool) -> State:
-        """Continue what is there, or begin.
+        """Continue what is there, or begin; with ``overwrite``, what was made there goes.
 
         Raises:
             AdaptError: the folder was made with other settings and ``overwrite`` is false.
@@ -42,6 +47,11 @@ class State:
                     'another --out, or start over with --overwrite'
                 )
             return cls(path, data)
+        if path.is_file():
+            for name in _MADE:
+                (path.parent / name).unlink(missing_ok=True)
+            for name in _MADE_FOLDERS:
+                shutil.rmtree(path.parent / name, ignore_errors=True)
         state = cls(path, {'asked': plain, 'done': {}})
         state._save()
         return state
@@ -63,3 +73,10 @@ def digest(value: Any) -> str:
     """Return a short hash of plain data."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()
+
+
+def listed(what: str, names: Sequence[str], classes: int) -> list[str]:
+    """A remark that names the first ten classes that it holds for; none where there are none."""
+    more = ', ...' if len(names) > 10 else ''
+    told = f'{what} ({len(names)} of {classes} classes): {", ".join(names[:10])}{more}'
+    return [told] if names else []

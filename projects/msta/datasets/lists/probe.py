@@ -20,7 +20,7 @@ class Probe:
 
     ``hashes`` are those of the frames that were read, in hexadecimal; see :mod:`.copies`.
     ``damaged`` is the share of its pictures that are missing, or that came with an error of the
-    decoder or after one.
+    decoder or after one. ``seconds`` is the length.
     """
 
     path: str
@@ -31,6 +31,7 @@ class Probe:
     width: int = 0
     damaged: float = 0.0
     hashes: str = ''
+    seconds: float = 0.0
 
 
 def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Probe:
@@ -46,7 +47,8 @@ def probe_video(root: Path, path: str, num_frames: int, limit_sec: float) -> Pro
         return Probe(path, error.reason, detail)
     hashes = frame_hashes(frames).tobytes().hex()
     height, width = frames.shape[1:3]
-    return Probe(path, '', '', total, height, width, reader.damaged_share, hashes)
+    seconds = total / reader.get_avg_fps()
+    return Probe(path, '', '', total, height, width, reader.damaged_share, hashes, seconds)
 
 
 def probe_videos(

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,7 +52,7 @@ def write_video(path: Path, frames: np.ndarray, fps: float = 8.0) -> None:
 
 def make_shapes(
     out: str | Path,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
     workers: int = 2,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -63,7 +64,7 @@ def make_shapes(
 
     Args:
         out: The folder, created if absent.
-        recipe: What to make; the default one if None.
+        recipe: What to make, or the fields that differ from the default.
         workers: Processes that render.
         force: Render everything again.
         progress: Called with (videos there, videos in all).
@@ -75,7 +76,7 @@ def make_shapes(
         ShapesError: For a folder that holds something else.
     """
     out = Path(out).expanduser().resolve()
-    recipe = recipe or Recipe()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe(**(recipe or {}))
     stamp = out / 'recipe.json'
     same = _read_recipe(out, stamp) == asdict(recipe)
     clips = list(clips_of(recipe))
