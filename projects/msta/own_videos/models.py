@@ -127,7 +127,8 @@ def _measured(
         return value, 1 - value, best_threshold(scores, truth)
     labels = np.array([clip.label for clip in clips])
     known = np.isfinite(scores).all(1)
-    sure = scores[known, labels[known]].clip(1e-9)
+    # Scores that are not finite are as wrong as can be, lest a rate that diverged looks best.
+    sure = np.where(known, scores[np.arange(len(labels)), labels], 0).clip(1e-9)
     return float(right_answers(scores, labels).mean()), float(-np.log(sure).mean()), None
 
 

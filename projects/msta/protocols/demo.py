@@ -15,12 +15,13 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from ..datasets.shapes.folder import Recipe, make_shapes
+from ..engine.wrapped import unwrap
 from ..evaluation.measures import harmonic_mean
 from ..files import write_json
 from ..labels import read_labels
 from ..paths import CONFIGS, ROOT
 from ..training.launch import import_parts, make_test_config, make_train_config
-from ..training.runners import running, unwrap
+from ..training.runners import running
 
 CONFIG = CONFIGS / 'msta_tiny_shapes.py'
 HALVES = ('base', 'novel')

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmengine.config import Config
 
@@ -58,13 +58,6 @@ def running(cfg: Config) -> Iterator[Runner]:
             kept = getattr(getattr(loop, 'dataloader', None), '_iterator', None)
             if kept is not None:
                 kept._shutdown_workers()
-
-
-def unwrap(model: Any) -> Any:
-    """Give the model inside a distributed wrapper."""
-    from mmengine.model import is_model_wrapper
-
-    return model.module if is_model_wrapper(model) else model
 
 
 def _join_processes(cfg: Config) -> None:
